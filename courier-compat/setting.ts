@@ -1,0 +1,37 @@
+/**
+ * A setting, declared once as plain data: its type, default, bounds and text. From this one value come the check, the
+ * TypeScript type, the documentation and `nodefilter check`'s messages, for the host's settings and for every filter's.
+ *
+ * Pure: no clock, socket, file or logger.
+ */
+
+/** A value after the check: durations in ms, sizes in octets, lists as arrays of words. */
+export type SettingValue = string | number | boolean | readonly string[] | null
+
+interface Declared<Type extends string, Value> {
+  readonly type: Type
+  /** Written as an administrator would write it, so that documentation and check use one form; `null`: not set. */
+  readonly default: Value
+  /** One sentence for the manual. */
+  readonly text: string
+}
+
+/** The declaration of one setting. */
+export type SettingSchema =
+  /** `500ms`, `30s`, `5m`, `24h`, `7d`; the value is in milliseconds. */
+  | (Declared<'duration', string | null> & { readonly min?: string; readonly max?: string })
+  /** `512`, `64KiB`, `10MiB`, `2GiB`; the value is in octets. */
+  | (Declared<'size', string | null> & { readonly min?: string; readonly max?: string })
+  /** A whole number. */
+  | (Declared<'count', number | null> & { readonly min: number; readonly max: number })
+  /** `yes` or `no`. */
+  | Declared<'switch', boolean>
+  | (Declared<'choice', string> & { readonly choices: readonly string[] })
+  | Declared<'text', string | null>
+  /** An absolute path. */
+  | Declared<'path', string | null>
+  /** Words separated by commas. */
+  | Declared<'list', readonly string[]>
+
+/** The settings of one filter, or of one section of the host's configuration: name in snake_case -> declaration. */
+export type SettingSchemas = Readonly<Record<string, SettingSchema>>
