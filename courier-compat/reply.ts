@@ -79,7 +79,7 @@ export function parseReply(value: unknown): ParsedReply {
 
 function verdictFor(code: string, status: string | null, texts: readonly string[]): ParsedReply {
   const reply = makeReply(Number(code), status, texts)
-  switch (code[0]) {
+  switch (code.charAt(0)) {
     case '0':
       return { verdict: { kind: 'accept', skipOthers: true, reply } }
     case '2':
@@ -96,9 +96,14 @@ function verdictFor(code: string, status: string | null, texts: readonly string[
 
 /** Makes a reply from parts, cutting and cleaning its text so that it can stand on a wire. */
 export function makeReply(code: number, status: string | null, texts: readonly string[]): Reply {
-  const room = replyLimits.lineOctets - 4 - (status === null ? 0 : status.length + 1)
+  const room = textRoom(status)
   const lines = texts.slice(0, replyLimits.lines).map((text) => printable(text).slice(0, room))
   return { code, status, lines: lines.length === 0 ? [''] : lines }
+}
+
+/** Octets that a line has for its text, beside the code and the status. */
+function textRoom(status: string | null): number {
+  return replyLimits.lineOctets - 4 - (status === null ? 0 : status.length + 1)
 }
 
 /** True for a value that `makeReply` could have made: the check for replies that come from another process. */
@@ -108,7 +113,9 @@ export function isReply(value: unknown): value is Reply {
   if (typeof code !== 'number' || !Number.isInteger(code)) return false
   if (status !== null && !(typeof status === 'string' && /^[245]\.[0-9]{1,3}\.[0-9]{1,3}$/.test(status))) return false
   if (!Array.isArray(lines) || lines.length === 0 || lines.length > replyLimits.lines) return false
-  return lines.every((line) => typeof line === 'string' && line.length <= replyLimits.lineOctets && !/[^ -~]/.test(line))
+  // A spread, since `every` alone would leave out the holes of a sparse array.
+  const room = textRoom(status)
+  return [...(lines as unknown[])].every((line) => typeof line === 'string' && line.length <= room && !/[^ -~]/.test(line))
 }
 
 /** True for a verdict whose kind and code agree: a code that accepts can never travel as a refusal, nor the reverse. */
@@ -146,9 +153,14 @@ export function pass(): string {
   return ''
 }
 
-/** Accepts and skips the rest of this host's chain; with `skipOthers` the mail server's other filters as well. */
+/**
+ * Accepts and skips the rest of this host's chain; with `skipOthers` the mail server's other filters as well.
+ * The text is cleaned and cut to one line; what looks like a status of another class in front of it stays text.
+ */
 export function accept(text = 'Ok', options: { skipOthers?: boolean } = {}): string {
-  return `${options.skipOthers === true ? '000' : '200'} ${printable(text)}`
+  const claimed = statusPrefix.exec(printable(text))?.[1] ?? '2'
+  const code = options.skipOthers === true ? 0 : 200
+  return replyLines(makeReply(code, claimed === '2' ? null : '2.0.0', [text])).join('\n')
 }
 
 /**

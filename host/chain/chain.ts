@@ -1,0 +1,238 @@
+/**
+ * The chain: a fold over the filters of the list, for one message, in one worker thread.
+ *
+ * It knows no door, no socket and no thread; what it needs of the thread it is handed (`ChainTools`).
+ * Source: spec pythonfilter 1.5, its "Successor" lines, and contracts.md.
+ */
+import type { DoFilter, FilterLog, OnError } from '../../courier-compat/filter.ts'
+import { parseReply, replyLines, type Verdict } from '../../courier-compat/reply.ts'
+import type { EditMark, Pair } from '../edits.ts'
+import type { Timer } from '../platform/clock.ts'
+import { openContext, type MessageView } from './context.ts'
+import { describeThrown, placeOfError, type Failure } from './failure.ts'
+
+/** One filter of the list, loaded and initialised. */
+export interface ChainFilter {
+  /** Its place in the list, from 0. */
+  readonly index: number
+  readonly name: string
+  readonly alias: string
+  /** The aliases that an acceptance by this filter skips; empty: an acceptance ends the chain. */
+  readonly skips: readonly string[]
+  readonly onError: OnError
+  readonly timeLimitMs: number
+  readonly dryRun: boolean
+  readonly doFilter: DoFilter
+}
+
+/** One message to run the chain over. */
+export interface ChainJob {
+  readonly pair: Pair
+  /** The mail server's id, or `''`. */
+  readonly messageId: string
+  readonly attempt: number
+  /** What is left of the message's time, in milliseconds from now. */
+  readonly leftMs: number
+  /** Places of filters that cost this message its thread before and whose failure means `pass`. */
+  readonly without: readonly number[]
+}
+
+/** What one filter did, for the log. */
+export interface TrailStep {
+  readonly filter: string
+  readonly outcome: Verdict['kind'] | 'failed'
+  readonly dryRun: boolean
+  readonly wallMs: number
+  /** Of the whole thread while the filter ran; `null` where Node cannot tell (before 23.9). */
+  readonly cpuMs: number | null
+  /** Why it failed, or what a dry run would have answered. */
+  readonly text: string | null
+}
+
+/** What the chain says of a message. */
+export interface ChainOutcome {
+  /** `null` only together with `failure` or `rerunWithout`. */
+  readonly verdict: Verdict | null
+  /** The alias of the filter that decided. */
+  readonly by: string | null
+  readonly failure: Failure | null
+  readonly trail: readonly TrailStep[]
+  readonly notes: readonly (readonly [string, string])[]
+  /** A filter's code is still running although it was given up: this thread must take no further message. */
+  readonly stray: boolean
+  /** The message must run again, on another thread, without the filter at this place: its stray code may still edit. */
+  readonly rerunWithout: number | null
+}
+
+/** What the thread lends to the chain. */
+export interface ChainTools {
+  monotonicMs(): number
+  /** CPU time of this thread so far, in milliseconds; `null` where Node cannot tell. */
+  cpuMs(): number | null
+  after(delayMs: number, action: () => void): Timer
+  /** Called right before and right after a filter's synchronous code. */
+  enter(index: number): void
+  leave(): void
+  mark(pair: Pair): EditMark
+  undo(pair: Pair, mark: EditMark): void
+  /** A logger whose lines carry the filter and the message's id. */
+  logFor(alias: string, messageId: string): FilterLog
+}
+
+/** How long a filter may take to notice that its signal was aborted, before its code counts as stray. */
+export const abortGraceMs = 200
+
+/** Runs every filter until one decides. Never rejects. */
+export async function runChain(filters: readonly ChainFilter[], job: ChainJob, tools: ChainTools): Promise<ChainOutcome> {
+  const startedMs = tools.monotonicMs()
+  const trail: TrailStep[] = []
+  const notes = new Map<string, string>()
+  const skipped = new Set<string>()
+  const view: MessageView = { pair: job.pair, messageId: job.messageId, attempt: job.attempt, notes, control: null }
+  const end = (part: Partial<ChainOutcome>): ChainOutcome => ({
+    verdict: null,
+    by: null,
+    failure: null,
+    trail,
+    notes: [...notes],
+    stray: false,
+    rerunWithout: null,
+    ...part,
+  })
+
+  for (const filter of filters) {
+    if (skipped.has(filter.alias)) continue
+    if (job.without.includes(filter.index)) {
+      trail.push(step(filter, 'failed', 0, null, 'left out: it cost this message its thread before'))
+      continue
+    }
+    const leftMs = job.leftMs - (tools.monotonicMs() - startedMs)
+    if (leftMs <= 0) {
+      return end({ failure: { kind: 'deadline', filter: filter.alias, text: `no time left before ${filter.alias}` } })
+    }
+
+    const mark = filter.onError === 'pass' || filter.dryRun ? tools.mark(job.pair) : null
+    const beganMs = tools.monotonicMs()
+    const cpuBefore = tools.cpuMs()
+    const result = judge(filter, await call(filter, view, Math.min(filter.timeLimitMs, leftMs), tools))
+    const wallMs = tools.monotonicMs() - beganMs
+    const cpuAfter = tools.cpuMs()
+    const cpuMs = cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore
+
+    if ('failure' in result) {
+      trail.push(step(filter, 'failed', wallMs, cpuMs, result.failure.text))
+      const stray = result.stray
+      if (filter.onError === 'defer' && !filter.dryRun) return end({ by: filter.alias, failure: result.failure, stray })
+      // Its edits could still come: the rest of the chain must not run on files that change underneath.
+      if (stray) return end({ by: filter.alias, failure: result.failure, stray, rerunWithout: filter.index })
+      if (mark !== null) tools.undo(job.pair, mark)
+      continue
+    }
+
+    const { verdict } = result
+    if (filter.dryRun) {
+      if (mark !== null) tools.undo(job.pair, mark)
+      trail.push(step(filter, verdict.kind, wallMs, cpuMs, verdict.kind === 'pass' ? null : replyLines(verdict.reply).join(' / ')))
+      continue
+    }
+    trail.push(step(filter, verdict.kind, wallMs, cpuMs, null))
+    switch (verdict.kind) {
+      case 'pass':
+        break
+      case 'accept':
+        if (verdict.skipOthers || filter.skips.length === 0) return end({ verdict, by: filter.alias })
+        for (const alias of filter.skips) skipped.add(alias)
+        break
+      case 'defer':
+      case 'reject':
+        return end({ verdict, by: filter.alias })
+      default:
+        verdict satisfies never
+    }
+  }
+  return end({ verdict: { kind: 'pass' } })
+}
+
+type Call =
+  | { readonly kind: 'returned'; readonly value: unknown }
+  | { readonly kind: 'threw'; readonly thrown: unknown }
+  | { readonly kind: 'late'; readonly stray: boolean; readonly limitMs: number }
+
+/** Calls one filter and waits for it, at most until its time limit and the grace after it. */
+function call(filter: ChainFilter, view: MessageView, limitMs: number, tools: ChainTools): Call | Promise<Call> {
+  const log = tools.logFor(filter.alias, view.messageId)
+  const { context, abort } = openContext(view, log, tools.mark)
+  let returned: unknown
+  tools.enter(filter.index)
+  try {
+    returned = filter.doFilter(view.pair.bodyPath, [...view.pair.controlPaths], context)
+    if (!isThenable(returned)) return { kind: 'returned', value: returned }
+  } catch (thrown) {
+    return { kind: 'threw', thrown }
+  } finally {
+    tools.leave()
+  }
+
+  const promise = returned
+  return new Promise<Call>((resolve) => {
+    let late = false
+    let given = false
+    let timer = tools.after(limitMs, () => {
+      late = true
+      abort(new DOMException(`the time limit of ${Math.round(limitMs)} ms is over`, 'TimeoutError'))
+      timer = tools.after(abortGraceMs, () => {
+        given = true
+        resolve({ kind: 'late', stray: true, limitMs })
+      })
+    })
+    const settle = (result: Call): void => {
+      timer.cancel()
+      if (given) log.warn('answered after it had been given up; the answer is ignored')
+      resolve(late ? { kind: 'late', stray: false, limitMs } : result)
+    }
+    Promise.resolve(promise).then(
+      (value: unknown) => settle({ kind: 'returned', value }),
+      (thrown: unknown) => settle({ kind: 'threw', thrown }),
+    )
+  })
+}
+
+type Judged = { readonly verdict: Verdict } | { readonly failure: Failure; readonly stray: boolean }
+
+function judge(filter: ChainFilter, result: Call): Judged {
+  const failed = (kind: Failure['kind'], text: string, stray = false): Judged => ({
+    failure: { kind, filter: filter.alias, text },
+    stray,
+  })
+  switch (result.kind) {
+    case 'threw': {
+      const place = placeOfError(result.thrown)
+      return failed('threw', `${describeThrown(result.thrown)}${place === null ? '' : ` at ${place}`}`)
+    }
+    case 'late':
+      return failed('late', `gave no answer within ${Math.round(result.limitMs)} ms`, result.stray)
+    case 'returned': {
+      const parsed = parseReply(result.value)
+      return 'verdict' in parsed ? parsed : failed('malformed', parsed.malformed)
+    }
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+function step(
+  filter: ChainFilter,
+  outcome: TrailStep['outcome'],
+  wallMs: number,
+  cpuMs: number | null,
+  text: string | null,
+): TrailStep {
+  return { filter: filter.alias, outcome, dryRun: filter.dryRun, wallMs: round(wallMs), cpuMs: cpuMs === null ? null : round(cpuMs), text }
+}
+
+/** Microseconds are enough for a log. */
+function round(ms: number): number {
+  return Math.round(ms * 1000) / 1000
+}

@@ -1,0 +1,64 @@
+/**
+ * The third argument of `doFilter`: read on demand, so that a filter that ignores it costs nothing.
+ */
+import type { Client, Envelope, FilterContext, FilterLog } from '../../courier-compat/filter.ts'
+import { readControl, type ControlFacts } from '../../courier-compat/control.ts'
+import type { EditMark, Pair } from '../edits.ts'
+
+/** What the filters of one message share. */
+export interface MessageView {
+  readonly pair: Pair
+  readonly messageId: string
+  readonly attempt: number
+  readonly notes: Map<string, string>
+  /** What the control files said, and their sizes then; `null` until a filter asks. */
+  control: { readonly mark: EditMark; readonly facts: ControlFacts } | null
+}
+
+/** A context, and the host's handle on its signal. */
+export interface OpenContext {
+  readonly context: FilterContext
+  abort(reason: Error): void
+}
+
+/**
+ * Opens the context of one filter's call.
+ * `mark` gives the control files' sizes: they only grow, so equal sizes mean that what was read still holds.
+ */
+export function openContext(view: MessageView, log: FilterLog, mark: (pair: Pair) => EditMark): OpenContext {
+  let controller: AbortController | null = null
+  let aborted: Error | null = null
+  const control = (): ControlFacts => {
+    const now = mark(view.pair)
+    const known = view.control
+    if (known !== null && known.mark.every((size, index) => size === now[index])) return known.facts
+    const facts = readControl(view.pair.controlPaths)
+    view.control = { mark: now, facts }
+    return facts
+  }
+  return {
+    context: {
+      id: view.messageId,
+      attempt: view.attempt,
+      log,
+      notes: view.notes,
+      get signal(): AbortSignal {
+        controller ??= new AbortController()
+        if (aborted !== null && !controller.signal.aborted) controller.abort(aborted)
+        return controller.signal
+      },
+      get envelope(): Envelope {
+        const { sender, recipients } = control()
+        return { sender, recipients }
+      },
+      get client(): Client {
+        const { clientIp, authUser, source } = control()
+        return { ip: clientIp, authUser, source }
+      },
+    },
+    abort: (reason) => {
+      aborted = reason
+      controller?.abort(reason)
+    },
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * What a failure means: the one place that turns "something broke" into what the mail server hears.
+ *
+ * Pure. A failure is always temporary for the sender (451); the cause goes to the log, never to the client, who gets
+ * the message's id to quote. Source: design.md (the table of failures), RFC 3463 section 3.4 (X.3.Z, mail system).
+ */
+import { makeReply, type Reply } from '../../courier-compat/reply.ts'
+
+/** What can break. Each kind keeps its name for ever: administrators search logs for it. */
+export type FailureKind =
+  /** The filter threw or its promise was rejected. */
+  | 'threw'
+  /** The filter returned something that is no reply. */
+  | 'malformed'
+  /** The filter ran past its time limit. */
+  | 'late'
+  /** The filter's code did not give its thread back. */
+  | 'blocked'
+  /** The thread ended under the message, twice. */
+  | 'thread-lost'
+  /** The runner process ended under the message, twice. */
+  | 'runner-lost'
+  /** The message as a whole ran out of time, waiting or running. */
+  | 'deadline'
+  /** Too many messages wait already. */
+  | 'overloaded'
+  /** The configuration or a filter is broken; nothing is served until that is mended. */
+  | 'broken'
+  /** The host is being stopped. */
+  | 'stopping'
+  /** The message's files are not what a mail server hands over. */
+  | 'pair'
+  /** The host itself failed: a bug of ours. */
+  | 'internal'
+
+/** A failure as the log tells it. */
+export interface Failure {
+  readonly kind: FailureKind
+  /** The alias of the filter at fault, where one is. */
+  readonly filter: string | null
+  /** For the log: what happened, in one line. */
+  readonly text: string
+}
+
+const failureKinds: Readonly<Record<FailureKind, { status: string; text: string }>> = {
+  threw: { status: '4.3.0', text: 'Local policy check failed' },
+  malformed: { status: '4.3.0', text: 'Local policy check failed' },
+  late: { status: '4.3.0', text: 'Local policy check took too long' },
+  blocked: { status: '4.3.0', text: 'Local policy check took too long' },
+  'thread-lost': { status: '4.3.0', text: 'Local policy check failed' },
+  'runner-lost': { status: '4.3.0', text: 'Local policy check failed' },
+  deadline: { status: '4.3.0', text: 'Local policy check took too long' },
+  overloaded: { status: '4.3.2', text: 'Mail filter is too busy' },
+  broken: { status: '4.3.5', text: 'Mail filter is not configured correctly' },
+  stopping: { status: '4.3.2', text: 'Mail filter is being restarted' },
+  pair: { status: '4.3.0', text: 'Message files are not usable' },
+  internal: { status: '4.3.0', text: 'Mail filter failed' },
+}
+
+/** True for the name of a failure: the check for what comes from another process. */
+export function isFailureKind(value: unknown): value is FailureKind {
+  return typeof value === 'string' && Object.hasOwn(failureKinds, value)
+}
+
+/** The reply for a failure. `messageId` is the mail server's id, `''` where none could be read. */
+export function failureReply(kind: FailureKind, messageId: string): Reply {
+  const { status, text } = failureKinds[kind]
+  return makeReply(451, status, [`${text}, try again later${messageId === '' ? '' : ` (${messageId})`}`])
+}
+
+/** One line about anything that was thrown, also about values that are no errors; never throws itself. */
+export function describeThrown(thrown: unknown): string {
+  try {
+    if (thrown instanceof Error) return oneLine(`${thrown.name}: ${thrown.message}`)
+    return oneLine(`threw ${String(thrown)}`)
+  } catch {
+    return 'threw a value that cannot be shown'
+  }
+}
+
+/**
+ * Where an error was raised, as `FILE:LINE`, from the first frame of its stack that lies in a file; `null` where the
+ * stack tells none.
+ */
+export function placeOfError(thrown: unknown): string | null {
+  try {
+    const stack = thrown instanceof Error ? (thrown.stack ?? '') : ''
+    const match = /(?:file:\/\/)?(\/[^\s()?]+?)(?:\?[^\s:)]*)?:([0-9]+)(?::[0-9]+)?(?=[\s)]|$)/.exec(stack)
+    return match === null ? null : `${decodeURI(match[1] ?? '')}:${match[2] ?? ''}`
+  } catch {
+    return null
+  }
+}
+
+function oneLine(text: string): string {
+  return text.slice(0, 500).replace(/\s+/g, ' ')
+}

@@ -1,0 +1,7 @@
+/** Why a filter cannot be used: where, what, and the cure. */
+export interface LoadProblem {
+  readonly file: string
+  readonly line: number | null
+  readonly text: string
+  readonly cure: string | null
+}

@@ -1,0 +1,78 @@
+/** From a filter's name to the file that holds it, in folders that only their owner can write. */
+import { readdirSync, statSync, type Stats } from 'node:fs'
+import { join } from 'node:path'
+import { nearMatch } from '../../courier-compat/near-match.ts'
+import type { ChainEntry } from './list.ts'
+import type { LoadProblem } from './load-problem.ts'
+
+/** The endings a filter module may have. */
+export const moduleExtensions = ['.js', '.mjs', '.cjs', '.ts', '.mts'] as const
+
+/**
+ * Finds the module of an entry: the first folder that has one wins.
+ *
+ * Shape:  a dotted name is a path of folders, as in pythonfilter: `sub.mod` is `sub/mod.js`.
+ * Errors: a problem at the entry's line if no folder has the file, or one folder has it twice.
+ */
+export function findModule(entry: ChainEntry, folders: readonly string[]): string | LoadProblem {
+  const at = { file: entry.file, line: entry.line }
+  const path = entry.name.replaceAll('.', '/')
+  for (const folder of folders) {
+    const found = moduleExtensions.map((ending) => join(folder, path + ending)).filter((file) => stats(file)?.isFile() === true)
+    if (found.length > 1) {
+      return { ...at, text: `filter "${entry.name}" is there twice: ${found.join(' and ')}`, cure: 'remove one of them' }
+    }
+    if (found[0] !== undefined) return found[0]
+  }
+  const near = nearMatch(entry.name, availableFilters(folders))
+  return {
+    ...at,
+    text: `there is no filter "${entry.name}" in ${folders.join(' or ')}`,
+    cure: near === null ? 'correct the name, or name its folder in [chain] filter_path' : `did you mean "${near}"?`,
+  }
+}
+
+/** The names of all filters in the folders, for suggestions and listings. A folder that cannot be read has none. */
+export function availableFilters(folders: readonly string[]): string[] {
+  const names = new Set<string>()
+  for (const folder of folders) {
+    for (const file of listFolder(folder)) {
+      const ending = moduleExtensions.find((candidate) => file.endsWith(candidate))
+      if (ending !== undefined && !file.endsWith('.d.ts')) names.add(file.slice(0, -ending.length))
+    }
+  }
+  return [...names]
+}
+
+/**
+ * Checks a folder (or module file) that code is loaded from: whoever can write there runs code as the mail server's
+ * user and reads everybody's mail.
+ *
+ * Errors: a problem if it is missing, belongs to a stranger or is open to everybody; a warning if its group may write.
+ */
+export function checkCodePlace(path: string): { problem: LoadProblem | null; warning: LoadProblem | null } {
+  const tell = (text: string, cure: string): LoadProblem => ({ file: path, line: null, text, cure })
+  const found = stats(path)
+  if (found === null) return { problem: tell('does not exist or cannot be read', 'correct [chain] filter_path'), warning: null }
+  const owner = process.getuid?.() ?? found.uid
+  if (found.uid !== 0 && found.uid !== owner) {
+    return { problem: tell(`belongs to user ${found.uid}, not to root or user ${owner}`, `chown it to user ${owner}`), warning: null }
+  }
+  if ((found.mode & 0o002) !== 0) return { problem: tell('may be written by everybody', 'chmod o-w it'), warning: null }
+  if ((found.mode & 0o020) !== 0 && found.gid !== 0) {
+    return { problem: null, warning: tell(`may be written by group ${found.gid}`, 'chmod g-w it unless that is meant') }
+  }
+  return { problem: null, warning: null }
+}
+
+function stats(path: string): Stats | null {
+  return statSync(path, { throwIfNoEntry: false }) ?? null
+}
+
+function listFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,113 @@
+/** Imports one filter module and checks what it exports: every way in which a module can be wrong has its own words. */
+import { pathToFileURL } from 'node:url'
+import type { CloseFilter, DoFilter, InitFilter, OnError } from '../../courier-compat/filter.ts'
+import type { SettingSchemas } from '../../courier-compat/setting.ts'
+import { schemaProblems } from '../../courier-compat/setting-value.ts'
+import { describeThrown, placeOfError } from './failure.ts'
+import type { LoadProblem } from './load-problem.ts'
+
+/** The exports of a module, checked. */
+export interface ModuleShape {
+  readonly doFilter: DoFilter
+  readonly initFilter: InitFilter | null
+  readonly closeFilter: CloseFilter | null
+  readonly settings: SettingSchemas
+  readonly onError: OnError
+}
+
+/**
+ * Imports a module.
+ *
+ * `instance` sets apart several entries that run the same module: each gets module variables of its own.
+ * Errors: a problem with the file and, where Node tells one, the line.
+ */
+export async function importModule(file: string, instance: string | null): Promise<ModuleShape | LoadProblem> {
+  const url = pathToFileURL(file)
+  if (instance !== null) url.searchParams.set('instance', instance)
+  let exported: Record<string, unknown>
+  try {
+    exported = (await import(url.href)) as Record<string, unknown>
+  } catch (thrown) {
+    return importProblem(file, thrown)
+  }
+  return checkShape(file, exported)
+}
+
+/** Checks the exports; a CommonJS module's may stand under `default`. */
+export function checkShape(file: string, exported: Record<string, unknown>): ModuleShape | LoadProblem {
+  const inner = exported['default']
+  const get = (name: string): unknown =>
+    exported[name] ?? (typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>)[name] : undefined)
+  const wrong = (text: string, cure: string): LoadProblem => ({ file, line: null, text, cure })
+
+  for (const [now, old] of [['doFilter', 'do_filter'], ['initFilter', 'init_filter']] as const) {
+    if (get(now) !== undefined && get(old) !== undefined) {
+      return wrong(`exports both ${now} and ${old}`, `keep ${now}: with both it would be unclear which one runs`)
+    }
+  }
+  const doFilter = get('doFilter') ?? get('do_filter')
+  const initFilter = get('initFilter') ?? get('init_filter') ?? null
+  const closeFilter = get('closeFilter') ?? null
+  const onError = get('onError') ?? 'defer'
+  const settings = get('settings') ?? {}
+
+  if (doFilter === undefined) return wrong('exports no doFilter', 'export function doFilter(bodyPath, controlPaths, context)')
+  if (typeof doFilter !== 'function') return wrong(`exports doFilter as ${typeof doFilter}`, 'it must be a function')
+  if (initFilter !== null && typeof initFilter !== 'function') {
+    return wrong(`exports initFilter as ${typeof initFilter}`, 'it must be a function')
+  }
+  if (closeFilter !== null && typeof closeFilter !== 'function') {
+    return wrong(`exports closeFilter as ${typeof closeFilter}`, 'it must be a function')
+  }
+  if (onError !== 'defer' && onError !== 'pass') return wrong(`exports onError as ${shown(onError)}`, `use 'defer' or 'pass'`)
+  const faults = schemaProblems(settings)
+  if (faults.length > 0) return wrong(`exports settings that are not usable: ${faults.join('; ')}`, 'see docs/authors on settings')
+
+  return {
+    doFilter: doFilter as DoFilter,
+    initFilter: initFilter as InitFilter | null,
+    closeFilter: closeFilter as CloseFilter | null,
+    settings: settings as SettingSchemas,
+    onError,
+  }
+}
+
+function importProblem(file: string, thrown: unknown): LoadProblem {
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
+  const text = describeThrown(thrown)
+  const line = lineIn(file, thrown)
+  switch (code) {
+    case 'ERR_MODULE_NOT_FOUND':
+    case 'MODULE_NOT_FOUND':
+      return { file, line, text: `imports something that is not there: ${text}`, cure: 'install the package, or correct the path' }
+    case 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX':
+    case 'ERR_INVALID_TYPESCRIPT_SYNTAX':
+      return {
+        file,
+        line,
+        text: `uses TypeScript that Node cannot strip: ${text}`,
+        cure: 'use types that can be erased (no enum, namespace or parameter properties; "erasableSyntaxOnly")',
+      }
+    case 'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING':
+      return { file, line, text: 'is TypeScript below node_modules, which Node does not run', cure: 'publish the filter as JavaScript' }
+    case 'EACCES':
+      return { file, line, text: `cannot be read: ${text}`, cure: 'let the mail server\'s user read it' }
+    default:
+      return { file, line, text: `cannot be loaded: ${text}`, cure: 'correct the module; "nodefilter check" tries it without the mail server' }
+  }
+}
+
+/**
+ * The line of `file` that an error at import points at. A syntax error's stack begins with the place; that of an error
+ * thrown while the module ran has it in its frames.
+ */
+function lineIn(file: string, thrown: unknown): number | null {
+  if (!(thrown instanceof Error)) return null
+  const place = placeOfError(thrown)
+  const match = place === null ? null : /^(.*):([0-9]+)$/.exec(place)
+  return match !== null && match[1] === file ? Number(match[2]) : null
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? `'${value.slice(0, 40)}'` : typeof value
+}

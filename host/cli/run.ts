@@ -1,0 +1,132 @@
+/** `nodefilter run`: the daemon, from its start to its stop. */
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { configDirectories, findConfigDirectory, readConfiguration, type Configuration } from '../config/read.ts'
+import { startDaemon } from '../daemon.ts'
+import { onStandardInputEnd, signalReady } from '../doors/courierfilter/startup.ts'
+import { openLog } from '../observe/log.ts'
+import { parseFaults } from '../platform/faults.ts'
+import { systemPlatform } from '../platform/platform.ts'
+import { exitCodes, type Command, type CommandIo } from './command.ts'
+import { findCourier } from './courier/layout.ts'
+import { usageError } from './usage.ts'
+import { packageVersion } from './version.ts'
+
+const help = `usage: nodefilter [run] [-c DIR] [--set SECTION.KEY=VALUE]... [--state-dir DIR] [--name NAME]
+
+Runs the host in the foreground: loads the filters, opens Courier's filter socket, answers until it is told to stop.
+Courier starts it by the launcher that "nodefilter courier enable" installs; run by hand it does the same.
+
+  -c, --config DIR           folder of nodefilter.conf and filters.conf (default: the first of /etc/nodefilter,
+                             /usr/local/etc/nodefilter and nodefilter in Courier's sysconfdir that exists)
+      --set SECTION.KEY=VALUE  one setting; wins over nodefilter.conf; may be given again
+      --state-dir DIR        folder of the lock and the sockets (default: /var/lib/nodefilter)
+      --name NAME            name of the socket in Courier's folder (default: nodefilter)
+      --door courierfilter   the door to open (there is one so far)
+
+Signals: HUP reads the configuration again; TERM and INT finish what is in hand and stop, a second one stops at once.
+The end of standard input stops it as well, where that is a pipe.
+
+Exit status: 0 stopped; 64 wrong usage; 69 the socket cannot be opened; 75 another host has the state folder.
+A broken configuration does not end it: it answers 451 to all mail and says why in its log.
+`
+
+/** The command. */
+export const runCommand: Command = {
+  name: 'run',
+  summary: 'run the host (the default)',
+  help,
+  run: async (args, io) => {
+    const options = parseOptions(args, io)
+    return typeof options === 'number' ? options : run(options, io)
+  },
+}
+
+interface RunOptions {
+  readonly config: string | undefined
+  readonly set: readonly string[]
+  readonly stateDir: string | undefined
+  readonly name: string
+}
+
+function parseOptions(args: readonly string[], io: CommandIo): RunOptions | number {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        config: { type: 'string', short: 'c' },
+        set: { type: 'string', multiple: true, default: [] },
+        'state-dir': { type: 'string' },
+        name: { type: 'string', default: 'nodefilter' },
+        door: { type: 'string', default: 'courierfilter' },
+      },
+    })
+    if (values.door !== 'courierfilter') return usageError(io, 'run', `there is no door "${values.door}"; the one door is courierfilter`)
+    if (!/^[^./][^/]*$/.test(values.name)) return usageError(io, 'run', `"${values.name}" cannot be the name of a socket`)
+    return { config: values.config, set: values.set, stateDir: values['state-dir'], name: values.name }
+  } catch (thrown) {
+    return usageError(io, 'run', thrown instanceof Error ? thrown.message : String(thrown))
+  }
+}
+
+async function run(options: RunOptions, io: CommandIo): Promise<number> {
+  const faults = io.env['NODEFILTER_FAULTS'] ?? ''
+  const platform = { ...systemPlatform, faults: parseFaults(faults) }
+  const courier = await findCourier({ env: io.env })
+  const read = (): Configuration =>
+    readConfiguration({
+      directory: options.config ?? findConfigDirectory(configDirectories(courier.found ? courier.sysconfdir : null)),
+      sets: options.set,
+    })
+  const first = read()
+  const { level, file, maxBuffer } = first.remaining.log
+  const logOptions = { level: logLevel(level), textDescriptor: 2, maxBufferOctets: maxBuffer }
+  const log = openLog({ ...logOptions, jsonFile: file }, platform.clock)
+  let unread: Configuration | null = first
+
+  const daemon = await startDaemon(
+    {
+      version: packageVersion(),
+      name: options.name,
+      courier: { socketDirectory: join(courier.localstatedir, 'allfilters'), spoolDirectory: join(courier.localstatedir, 'tmp') },
+      stateDirectory: options.stateDir ?? null,
+      readConfiguration: () => {
+        const next = unread ?? read()
+        unread = null
+        return next
+      },
+      faults,
+    },
+    platform,
+    log,
+  )
+  if ('kind' in daemon) {
+    io.err(`ERR: nodefilter: ${daemon.text}\n`)
+    await log.close(500)
+    return daemon.kind === 'another-instance' ? exitCodes.tempFail : exitCodes.unavailable
+  }
+  signalReady()
+
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+  let asked = false
+  const stop = (reason: string): void => {
+    // Asked again: only messages without an answer are lost, and their senders try again.
+    if (asked && reason.startsWith('SIG')) end()
+    asked = true
+    void daemon.stop(reason).then(end)
+  }
+  process.on('SIGTERM', () => stop('SIGTERM'))
+  process.on('SIGINT', () => stop('SIGINT'))
+  process.on('SIGHUP', () => {
+    log.reopen()
+    void daemon.reload()
+  })
+  onStandardInputEnd(() => stop('end of standard input'))
+  await ended
+  await log.close(500)
+  return exitCodes.ok
+}
+
+function logLevel(word: string): 'error' | 'warn' | 'info' | 'debug' {
+  return word === 'error' || word === 'warn' || word === 'debug' ? word : 'info'
+}

@@ -1,0 +1,221 @@
+/**
+ * The daemon: the one place where the parts meet. It opens them in order, and drains them in reverse.
+ *
+ * Whatever is wrong with the configuration, the state folder or a filter, the door opens and answers "try again", and
+ * the log says why, until a reload mends it: a filter host that is not there lets mail pass unfiltered.
+ */
+import { join } from 'node:path'
+import { availableParallelism } from 'node:os'
+import type { Failure } from './chain/failure.ts'
+import type { LoadProblem } from './chain/load-problem.ts'
+import type { Configuration } from './config/read.ts'
+import type { Problem } from './config/problem.ts'
+import type { HostSettings } from './config/settings.ts'
+import { createCourierDoor } from './doors/courierfilter/door.ts'
+import type { Door } from './doors/door.ts'
+import { takeInstanceLock } from './instance-lock.ts'
+import { createIntake, type FailurePolicy, type IntakeOptions, type Run } from './intake.ts'
+import { createEvents } from './observe/events.ts'
+import type { Log } from './observe/log.ts'
+import { openSpool, type OpenedPair, type Spool } from './pair.ts'
+import type { Platform } from './platform/platform.ts'
+import { openLineServer, type LineServer } from './runner/line-server.ts'
+import { startSupervisor, type Supervisor, type SupervisorPlan } from './runner/supervisor.ts'
+import { defaultStateDirectory, stateFolderProblem } from './state-folder.ts'
+
+/** What the daemon is started with. */
+export interface DaemonOptions {
+  readonly version: string
+  /** The socket's name in Courier's folder. */
+  readonly name: string
+  /** Courier's folders, where the settings do not name others. */
+  readonly courier: { readonly socketDirectory: string; readonly spoolDirectory: string }
+  /** Wins over `[host] state_dir`. */
+  readonly stateDirectory: string | null
+  /** Reads the configuration, now and at every reload. */
+  readConfiguration(): Configuration
+  /** Fault points for the threads; `''` outside tests. */
+  readonly faults: string
+}
+
+/** A daemon that serves. */
+export interface Daemon {
+  /** Resolves to false if the new configuration is broken and the old one goes on. */
+  reload(): Promise<boolean>
+  /** Finishes what is in hand, within the grace time. Called twice, it waits for the first. */
+  stop(reason: string): Promise<void>
+}
+
+/** Why the daemon could not be started at all. */
+export interface StartFailure {
+  readonly kind: 'another-instance' | 'door'
+  readonly text: string
+}
+
+/** How often a broken state is told again. */
+const brokenReportMs = 60_000
+
+/** Opens everything. Never rejects. */
+export async function startDaemon(options: DaemonOptions, platform: Platform, log: Log): Promise<Daemon | StartFailure> {
+  const { clock, files } = platform
+  const events = createEvents(log)
+  let configuration = options.readConfiguration()
+  const settings = (): HostSettings => configuration.settings ?? configuration.remaining
+  const stateDirectory = options.stateDirectory ?? settings().host.stateDir ?? defaultStateDirectory
+  let supervisor: Supervisor | null = null
+  let problems: readonly Problem[] = []
+
+  const folderProblem = stateFolderProblem(stateDirectory, files)
+  const lock = folderProblem === null ? takeInstanceLock(stateDirectory, files) : null
+  if (lock !== null && 'pid' in lock) {
+    return { kind: 'another-instance', text: `process ${lock.pid} runs with the same state folder ${stateDirectory}` }
+  }
+  events.hostStarted(options.version, stateDirectory)
+  const lines = folderProblem === null ? await openLines(stateDirectory, platform) : null
+  const hostProblems = [
+    ...(folderProblem === null ? [] : [{ file: stateDirectory, line: null, column: null, ...folderProblem }]),
+    ...(lines !== null && 'text' in lines ? [lines] : []),
+  ]
+
+  /** Reads the configuration and takes it over if it is sound. Returns what is wrong with it. */
+  const load = async (next: Configuration): Promise<readonly Problem[]> => {
+    for (const warning of next.warnings) events.configurationWarning(warning)
+    if (hostProblems.length > 0 || next.problems.length > 0 || next.settings === null) return [...hostProblems, ...next.problems]
+    if (lines === null || 'text' in lines) return hostProblems
+    const plan = supervisorPlan(next.settings, next, options.faults)
+    const fresh = supervisor ?? startSupervisor(plan, lines, platform, events)
+    const state = supervisor === null ? await fresh.ready : await fresh.replace(plan)
+    if (state.kind !== 'serving') return state.kind === 'broken' ? state.problems.map(fromLoad) : []
+    supervisor = fresh
+    configuration = next
+    events.chainLoaded(state.filters.map(({ alias }) => alias))
+    return []
+  }
+  const report = (): void => {
+    for (const problem of problems) events.configurationBroken(problem)
+  }
+
+  problems = await load(configuration)
+  report()
+  const reports = clock.every(brokenReportMs, report)
+
+  const runBroken = (): Promise<Run> => {
+    const text = problems[0]?.text ?? 'no configuration was loaded'
+    const failure: Failure = { kind: 'broken', filter: null, text }
+    return Promise.resolve({ outcome: null, failure, attempts: 0 })
+  }
+  let intakeSettings = intakeOptions(settings(), options, platform)
+  const intake = createIntake(
+    () => {
+      // The mail server may make its spool folder later than us.
+      if (intakeSettings.spool === null) intakeSettings = intakeOptions(settings(), options, platform)
+      return intakeSettings
+    },
+    (id: string, pair: OpenedPair, deadlineMs: number) => supervisor?.run(id, pair, deadlineMs) ?? runBroken(),
+    platform,
+    events,
+  )
+  const { courierfilter } = settings()
+  const door: Door = createCourierDoor(
+    {
+      name: options.name,
+      directory: courierfilter.directory ?? options.courier.socketDirectory,
+      maxConnections: courierfilter.maxConnections,
+      requestLimitOctets: courierfilter.requestLimit,
+      requestTimeoutMs: courierfilter.requestTimeout,
+    },
+    platform,
+    events,
+  )
+
+  let stopped: Promise<void> | null = null
+  const stop = async (reason: string): Promise<void> => {
+    const graceMs = settings().host.grace
+    events.hostStopping(reason, intake.inHand())
+    reports.cancel()
+    const endedMs = clock.monotonicMs() + graceMs
+    await door.drain(graceMs)
+    // Those that had no verdict by then hear 451, which is one turn of the event loop away.
+    intake.stop()
+    await door.drain(200)
+    await supervisor?.drain(Math.max(200, endedMs - clock.monotonicMs()))
+    if (lines !== null && !('text' in lines)) lines.close()
+    lock?.release()
+    events.hostStopped(reason)
+  }
+  try {
+    await door.open(intake.take)
+  } catch (thrown) {
+    const text = thrown instanceof Error ? thrown.message : String(thrown)
+    events.doorFailed(door.name, text)
+    await stop('the door could not be opened')
+    return { kind: 'door', text }
+  }
+  return {
+    reload: async () => {
+      const found = await load(options.readConfiguration())
+      for (const problem of found) events.configurationBroken(problem)
+      if (found.length > 0 && supervisor !== null) events.reloadRefused()
+      else problems = found
+      if (found.length > 0) return false
+      intakeSettings = intakeOptions(settings(), options, platform)
+      events.reloaded()
+      return true
+    },
+    stop: (reason) => (stopped ??= stop(reason)),
+  }
+}
+
+async function openLines(stateDirectory: string, platform: Platform): Promise<LineServer | Problem> {
+  const path = join(stateDirectory, 'threads.sock')
+  try {
+    return await openLineServer(path, platform.files)
+  } catch (thrown) {
+    const text = `the threads' socket cannot be opened: ${thrown instanceof Error ? thrown.message : String(thrown)}`
+    return { file: path, line: null, column: null, text, cure: null }
+  }
+}
+
+/** What the supervisor is told of the settings. */
+export function supervisorPlan(settings: HostSettings, { list }: Configuration, faults: string): SupervisorPlan {
+  const { host, runner, chain, log } = settings
+  return {
+    chain: { entries: list.entries, filterPath: chain.filterPath, timeLimitMs: chain.timeLimit },
+    threads: runner.threads ?? Math.max(2, availableParallelism()),
+    messagesPerThread: runner.messagesPerThread,
+    maxHeapOctets: runner.maxHeap,
+    blockedLimitMs: runner.blockedLimit,
+    startLimitMs: runner.startLimit,
+    linesPerSecond: log.linesPerSecond,
+    maxWaiting: host.maxWaiting,
+    faults,
+  }
+}
+
+function intakeOptions({ host, courierfilter }: HostSettings, options: DaemonOptions, platform: Platform): IntakeOptions {
+  return {
+    spool: findSpool(courierfilter.spoolDir ?? options.courier.spoolDirectory, platform),
+    deadlineMs: host.deadline,
+    onFailure: policy(courierfilter.onFailure),
+    onFailureLocal: policy(courierfilter.onFailureLocal),
+    onFailureDsn: policy(courierfilter.onFailureDsn),
+    whenBroken: policy(host.whenBroken),
+  }
+}
+
+/** The settings' check lets only these two words through; whatever else it were is the safe one. */
+function policy(word: string): FailurePolicy {
+  return word === 'pass' ? 'pass' : 'defer'
+}
+
+function findSpool(path: string, { files }: Platform): Spool | null {
+  try {
+    return openSpool(path, files)
+  } catch {
+    return null
+  }
+}
+
+function fromLoad(problem: LoadProblem): Problem {
+  return { ...problem, column: null }
+}

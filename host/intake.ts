@@ -1,0 +1,171 @@
+/**
+ * Intake: a pair comes in, an outcome goes back, one line is logged. Every message passes here, whatever its door.
+ *
+ * It gives the message its id and its deadline, decides by the mail's source what a failure means, and is the last to
+ * check what is answered.
+ */
+import { randomBytes } from 'node:crypto'
+import { readControl } from '../courier-compat/control.ts'
+import { makeReply, replyLines, type Verdict } from '../courier-compat/reply.ts'
+import { describeThrown, failureReply, type Failure } from './chain/failure.ts'
+import type { Take, TakenMessage } from './doors/door.ts'
+import type { Events } from './observe/events.ts'
+import { undoEdits } from './edits.ts'
+import { openPair, PairRefused, type OpenedPair, type Spool } from './pair.ts'
+import type { Platform } from './platform/platform.ts'
+
+/** What a failure means for mail from one kind of source. */
+export type FailurePolicy = 'defer' | 'pass'
+
+/** Intake's settings. */
+export interface IntakeOptions {
+  /** Where message files may lie; `null` while that folder is missing: nothing is then opened. */
+  readonly spool: Spool | null
+  readonly deadlineMs: number
+  readonly onFailure: FailurePolicy
+  /** Courier turns any refusal of a local forward into a bounce (spec courier 3). */
+  readonly onFailureLocal: FailurePolicy
+  /** Courier retries its own delivery notices for days. */
+  readonly onFailureDsn: FailurePolicy
+  readonly whenBroken: FailurePolicy
+}
+
+/** What the supervisor says of a message. */
+export interface Run {
+  readonly outcome: {
+    readonly verdict: Verdict | null
+    readonly by: string | null
+    readonly trail: Parameters<Events['settled']>[0]['trail']
+    readonly notes: readonly (readonly [string, string])[]
+  } | null
+  readonly failure: Failure | null
+  readonly attempts: number
+}
+
+/** Intake's handle. */
+export interface Intake {
+  readonly take: Take
+  inHand(): number
+  /** From now on every message that is not yet decided is answered 451. */
+  stop(): void
+}
+
+/** At most so many lines in pythonfilter's shape for one refused message. */
+const maxRefusedLines = 100
+
+/** Binds intake to the runners. */
+export function createIntake(
+  options: () => IntakeOptions,
+  run: (id: string, pair: OpenedPair, deadlineMs: number) => Promise<Run>,
+  platform: Platform,
+  log: Events,
+): Intake {
+  const { clock, files, faults } = platform
+  const stopping = Promise.withResolvers<Run>()
+  let inHand = 0
+
+  const decide = async (message: TakenMessage, id: string, sinceMs: number): Promise<{ pair: OpenedPair | null; result: Run }> => {
+    const { spool, deadlineMs } = options()
+    let pair: OpenedPair | null = null
+    try {
+      if (spool === null) throw new PairRefused('the spool folder is not there')
+      pair = openPair(message.pair, spool, files)
+      faults.at('intake.pair-opened')
+      const result = await Promise.race([run(id, pair, sinceMs + deadlineMs), stopping.promise])
+      return { pair, result }
+    } catch (thrown) {
+      const refused = thrown instanceof PairRefused
+      const text = refused ? thrown.message : describeThrown(thrown)
+      if (!refused) log.bug('intake', thrown instanceof Error ? (thrown.stack ?? text) : text)
+      return { pair, result: failedRun(refused ? 'pair' : 'internal', text) }
+    }
+  }
+
+  const take: Take = async (message, answer) => {
+    inHand++
+    const sinceMs = clock.monotonicMs()
+    const id = randomBytes(8).toString('hex')
+    let answered = false
+    try {
+      const { pair, result } = await decide(message, id, sinceMs)
+      const facts = pair?.facts ?? null
+      const queueId = facts === null || facts.id === '' ? null : facts.id
+      const { verdict, passedBy } = settleVerdict(result, pair, options(), files)
+      faults.at('intake.decided')
+      const refusedTo = verdict.kind === 'defer' || verdict.kind === 'reject' ? pendingRecipients(pair) : []
+      answered = true
+      const fate = answer(verdict)
+      const filter = result.outcome?.by ?? result.failure?.filter ?? null
+      const reply = verdict.kind === 'pass' ? '' : replyLines(verdict.reply).join('\n')
+      if (passedBy !== null) log.failurePassed(id, queueId, passedBy, result.failure?.text ?? '')
+      for (const step of result.outcome?.trail ?? []) {
+        if (step.outcome === 'failed' && step.filter !== result.failure?.filter) {
+          log.filterFailed(id, queueId, step.filter, step.text ?? '')
+        }
+      }
+      for (const recipient of refusedTo.slice(0, maxRefusedLines)) {
+        log.refused(filter ?? 'nodefilter', facts?.sender ?? null, recipient, reply)
+      }
+      if (refusedTo.length > maxRefusedLines) log.refusedMore(filter ?? 'nodefilter', refusedTo.length - maxRefusedLines)
+      log.settled({
+        ...{ id, door: message.door, queueId, client: facts?.clientIp ?? null, sender: facts?.sender ?? null },
+        ...{ recipients: facts?.recipients.length ?? 0, octets: pair?.octets ?? 0, attempts: result.attempts },
+        ...{ verdict: fate === 'sent' ? verdict.kind : `${verdict.kind},${fate}`, reply, filter },
+        ms: Math.round((clock.monotonicMs() - sinceMs) * 100) / 100,
+        ...{ trail: result.outcome?.trail ?? [], notes: result.outcome?.notes ?? [] },
+        ...{ errorCode: result.failure?.kind ?? null, errorCause: result.failure?.text ?? null },
+      })
+    } catch (thrown) {
+      log.bug('intake', thrown instanceof Error ? (thrown.stack ?? thrown.message) : describeThrown(thrown))
+      if (!answered) answer({ kind: 'defer', reply: failureReply('internal', '') })
+    } finally {
+      inHand--
+    }
+  }
+  return {
+    take,
+    inHand: () => inHand,
+    stop: () => stopping.resolve(failedRun('stopping', 'the host was stopped before there was a verdict')),
+  }
+}
+
+function failedRun(kind: Failure['kind'], text: string): Run {
+  return { outcome: null, failure: { kind, filter: null, text }, attempts: 0 }
+}
+
+/** The verdict to answer, and the name of the setting that let a failure pass, where one did. */
+function settleVerdict(
+  result: Run,
+  pair: OpenedPair | null,
+  options: IntakeOptions,
+  files: Platform['files'],
+): { verdict: Verdict; passedBy: string | null } {
+  const { failure, outcome } = result
+  if (failure === null && outcome !== null && outcome.verdict !== null) return { verdict: outcome.verdict, passedBy: null }
+  const kind = failure?.kind ?? 'internal'
+  const passedBy = pair === null ? null : passingSetting(kind, pair.facts.source, options)
+  if (pair !== null && passedBy !== null) {
+    // What passes unfiltered passes as it came: half of a chain's edits are no chain's edits.
+    undoEdits(pair, pair.mark, files)
+    return { verdict: { kind: 'accept', skipOthers: false, reply: makeReply(200, null, ['Ok']) }, passedBy }
+  }
+  return { verdict: { kind: 'defer', reply: failureReply(kind, pair?.facts.id ?? '') }, passedBy: null }
+}
+
+/** The setting by which a failure of this kind passes for mail of this source; `null` where it does not. */
+function passingSetting(kind: Failure['kind'], source: string, options: IntakeOptions): string | null {
+  if (kind === 'broken' && options.whenBroken === 'pass') return 'when_broken'
+  if (source.endsWith('/dsn')) return options.onFailureDsn === 'pass' ? 'on_failure_dsn' : null
+  if (source === 'local') return options.onFailureLocal === 'pass' ? 'on_failure_local' : null
+  return options.onFailure === 'pass' ? 'on_failure' : null
+}
+
+/** The recipients that a refusal concerns, as the filters left them; as they came in where the files are gone. */
+function pendingRecipients(pair: OpenedPair | null): string[] {
+  if (pair === null) return []
+  try {
+    return readControl(pair.controlPaths).recipients.map(({ address }) => address)
+  } catch {
+    return pair.facts.recipients.map(({ address }) => address)
+  }
+}

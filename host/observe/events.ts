@@ -1,0 +1,104 @@
+/** Every event that is logged: a typed function for each, so that names and fields are written in one place. */
+import type { TrailStep } from '../chain/chain.ts'
+import { formatProblem, type Problem } from '../config/problem.ts'
+import { escapeText, type FieldValue, type Level } from './line-format.ts'
+import type { Log } from './log.ts'
+
+/** What is known of a message when it is settled: one line of the log tells what happened to it. */
+export interface Summary {
+  /** Ours, in every line about this message. */
+  readonly id: string
+  readonly door: string
+  /** The mail server's (control record `M`); `null` where none could be read. */
+  readonly queueId: string | null
+  readonly client: string | null
+  /** `null` is the null sender or an unknown one. */
+  readonly sender: string | null
+  readonly recipients: number
+  readonly octets: number
+  readonly verdict: string
+  readonly reply: string
+  readonly filter: string | null
+  readonly ms: number
+  readonly attempts: number
+  readonly trail: readonly TrailStep[]
+  readonly notes: readonly (readonly [string, string])[]
+  readonly errorCode: string | null
+  readonly errorCause: string | null
+}
+
+/** The events, by name. */
+export type Events = ReturnType<typeof createEvents>
+
+/** Binds the events to a log. */
+export function createEvents(log: Log) {
+  const tell = (level: Level, event: string, fields: Readonly<Record<string, FieldValue>> = {}): void =>
+    log.write({ level, event, fields })
+  const failed = (summary: Summary): boolean => summary.errorCode !== null
+  return {
+    hostStarted: (version: string, stateDirectory: string) =>
+      tell('info', 'host-started', { version, pid: process.pid, node: process.version, stateDirectory }),
+    hostStopping: (reason: string, inHand: number) => tell('info', 'host-stopping', { reason, inHand }),
+    hostStopped: (reason: string) => tell('info', 'host-stopped', { reason }),
+    doorOpened: (door: string, path: string) => tell('info', 'door-opened', { door, path }),
+    doorFailed: (door: string, cause: string) => tell('error', 'door-failed', { door, cause }),
+    requestRefused: (door: string, cause: string) => tell('warn', 'request-refused', { door, cause }),
+    connectionsRefused: (door: string, count: number) => tell('warn', 'connections-refused', { door, count }),
+
+    settled: (summary: Summary) =>
+      tell(failed(summary) ? 'warn' : 'info', 'settled', {
+        id: summary.id,
+        door: summary.door,
+        queueId: summary.queueId,
+        client: summary.client,
+        sender: summary.sender,
+        recipients: summary.recipients,
+        octets: summary.octets,
+        verdict: summary.verdict,
+        reply: summary.reply,
+        filter: summary.filter,
+        ms: summary.ms,
+        attempts: summary.attempts > 1 ? summary.attempts : null,
+        errorCode: summary.errorCode,
+        errorCause: summary.errorCause,
+        notes: summary.notes.length === 0 ? null : summary.notes.map(([key, value]) => `${key}=${value}`),
+        trail: summary.trail.map(trailWord),
+      }),
+
+    /** In pythonfilter's shape, one line a recipient, so that patterns of fail2ban and the like go on matching. */
+    refused: (filter: string, sender: string | null, recipient: string, reply: string) =>
+      tell('info', `${escapeText(filter)} reject,from=<${escapeText(sender ?? '')}>,addr=<${escapeText(recipient)}>: ${escapeText(reply)}`),
+    refusedMore: (filter: string, recipients: number) => tell('info', 'reject-lines-left-out', { filter, recipients }),
+    failurePassed: (id: string, queueId: string | null, setting: string, cause: string) =>
+      tell('warn', 'failure-passed', { id, queueId, setting, cause }),
+    filterFailed: (id: string, queueId: string | null, filter: string, cause: string) =>
+      tell('warn', 'filter-failed-passed', { id, queueId, filter, cause }),
+
+    configurationBroken: (problem: Problem) => tell('error', 'configuration-broken', { problem: formatProblem(problem) }),
+    configurationWarning: (problem: Problem) => tell('warn', 'configuration-warning', { problem: formatProblem(problem) }),
+    chainLoaded: (filters: readonly string[]) => tell('info', 'chain-loaded', { filters }),
+    reloaded: () => tell('info', 'reloaded'),
+    reloadRefused: () => tell('error', 'reload-refused', { cause: 'the new configuration is broken; the old one goes on' }),
+
+    runnerStarted: (lane: string, pid: number) => tell('info', 'runner-started', { lane, pid }),
+    runnerEnded: (lane: string, pid: number, cause: string, inHand: number) => tell('warn', 'runner-ended', { lane, pid, cause, inHand }),
+    threadLost: (lane: string, slot: number, cause: string, inHand: number) => tell('warn', 'thread-lost', { lane, slot, cause, inHand }),
+    threadBlocked: (lane: string, slot: number, ms: number, queueId: string | null, filter: string | null) =>
+      tell('warn', 'thread-blocked', { lane, slot, ms: Math.round(ms), queueId, filter }),
+    threadStuck: (lane: string, slot: number) => tell('warn', 'thread-stuck', { lane, slot, cause: 'it cannot be ended; its runner is' }),
+    strayIgnored: (lane: string, slot: number, cause: string) => tell('warn', 'stray-ignored', { lane, slot, cause }),
+    runsAgain: (id: string, queueId: string | null, attempt: number, cause: string) => tell('warn', 'runs-again', { id, queueId, attempt, cause }),
+
+    filterSaid: (level: 'info' | 'warn' | 'error', filter: string, queueId: string, text: string) =>
+      tell(level, 'filter', { filter, queueId: queueId === '' ? null : queueId, text }),
+    filterOutput: (lane: string, stream: 'stdout' | 'stderr', text: string) => tell('info', 'filter-output', { lane, stream, text }),
+    linesLeftOut: (lane: string, lines: number) => tell('warn', 'filter-lines-left-out', { lane, lines }),
+    bug: (where: string, cause: string) => tell('error', 'bug', { where, cause }),
+  }
+}
+
+/** `name:outcome:wall/cpu` in milliseconds; `?` before the outcome of a dry run. */
+function trailWord(step: TrailStep): string {
+  const cpu = step.cpuMs === null ? '' : `/${step.cpuMs.toFixed(2)}`
+  return `${step.filter}:${step.dryRun ? '?' : ''}${step.outcome}:${step.wallMs.toFixed(2)}${cpu}`
+}

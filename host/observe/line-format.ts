@@ -1,0 +1,67 @@
+/**
+ * A log event as one line of text, or as one line of JSON. Pure.
+ *
+ * Everything that a stranger chose (addresses, ids, error texts) passes `quote`, so that one event is one line and a
+ * terminal shows it as it is. Source: spec courier 1.5 (what courierlogger does with a line), contracts.md (500 bytes).
+ */
+
+/** How urgent: `error` a person must act, `warn` a failure was turned into a verdict, `info` a message was settled. */
+export type Level = 'error' | 'warn' | 'info' | 'debug'
+
+/** A field's value; `null` and `undefined` leave the field out. */
+export type FieldValue = string | number | boolean | null | undefined | readonly string[]
+
+/** One event: its name and fields, in the order in which they are shown. */
+export interface LogEvent {
+  readonly level: Level
+  readonly event: string
+  readonly fields: Readonly<Record<string, FieldValue>>
+}
+
+/** courierlogger keeps 511 bytes of a line; the rest of it is lost without a trace. */
+export const maxTextLine = 500
+
+/** So that one long address or error text leaves room for the other fields; JSON has them whole. */
+const maxTextField = 160
+
+const prefixes: Readonly<Record<Level, string>> = { error: 'ERR: ', warn: 'WARN: ', info: 'INFO: ', debug: 'DEBUG: ' }
+
+/**
+ * Formats an event as `PREFIX event key=value ...`.
+ *
+ * Shape:  ASCII only, without a line end; the prefixes are courierlogger's.
+ * Units:  at most `maxOctets`; `trail`, the longest field, is last and is shortened first.
+ */
+export function textLine(event: LogEvent, maxOctets: number = maxTextLine): string {
+  let line = prefixes[event.level] + event.event
+  for (const [key, value] of Object.entries(event.fields)) {
+    if (value === null || value === undefined) continue
+    line += ` ${key}=${shown(value)}`
+  }
+  return line.length <= maxOctets ? line : `${line.slice(0, maxOctets - 3)}...`
+}
+
+/** Formats an event as one JSON object: `time` in ISO 8601, then level, event and the fields as they are. */
+export function jsonLine(event: LogEvent, wallMs: number): string {
+  return JSON.stringify({ time: new Date(wallMs).toISOString(), level: event.level, event: event.event, ...event.fields })
+}
+
+/**
+ * Text that cannot leave its line or its quotes: printable ASCII stays, the rest is escaped as JSON escapes it; quotes
+ * are put around it where it is empty or holds a blank or a quote.
+ */
+export function quote(text: string): string {
+  if (/^[!#-[\]-~]+$/.test(text)) return text
+  return JSON.stringify(text).replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** As `quote`, for text that stands inside other punctuation and so needs no quotes of its own. */
+export function escapeText(text: string): string {
+  return JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+function shown(value: string | number | boolean | readonly string[]): string {
+  if (typeof value === 'object') return quote(value.join(' '))
+  if (typeof value === 'string') return quote(value.length > maxTextField ? `${value.slice(0, maxTextField)}...` : value)
+  return String(value)
+}

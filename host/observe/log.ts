@@ -1,0 +1,106 @@
+/**
+ * The log's way out: lines to standard error and, if set, JSON lines to a file; never waiting, never growing without
+ * bound. What does not fit is dropped, counted, and the count is logged when there is room again.
+ *
+ * The only file that knows sonic-boom, the writer inside pino; docs/adr/0006 says why the rest of pino is not here.
+ */
+import { constants, fstatSync, openSync } from 'node:fs'
+import { SonicBoom } from 'sonic-boom'
+import type { Clock } from '../platform/clock.ts'
+import { jsonLine, textLine, type Level, type LogEvent } from './line-format.ts'
+
+/** Takes events. */
+export interface Log {
+  write(event: LogEvent): void
+  /** How many lines were lost so far because the reader was too slow, gone, or the disk full. */
+  dropped(): number
+  /** Opens the JSON file anew, after a rotation. */
+  reopen(): void
+  /** Waits for what is buffered, at most `limitMs`; afterwards nothing more is written. */
+  close(limitMs: number): Promise<void>
+}
+
+/** Where the log goes. */
+export interface LogOptions {
+  readonly level: Level
+  /** A descriptor for text lines, usually 2; `null` for none. */
+  readonly textDescriptor: number | null
+  /** A file for JSON lines; `null` for none. */
+  readonly jsonFile: string | null
+  readonly maxBufferOctets: number
+}
+
+const order: Readonly<Record<Level, number>> = { error: 0, warn: 1, info: 2, debug: 3 }
+
+/** Writing in pieces of at most this size is atomic on a pipe (PIPE_BUF), so lines of several writers do not mix. */
+const pipeAtomicOctets = 4096
+
+/** Opens the log. Errors: those of opening `jsonFile`. */
+export function openLog(options: LogOptions, clock: Clock): Log {
+  let lost = 0
+  let told = 0
+  const open = (target: { fd: number } | { dest: string }): SonicBoom => {
+    const sink = new SonicBoom({
+      ...target,
+      sync: false,
+      maxLength: options.maxBufferOctets,
+      maxWrite: pipeAtomicOctets,
+      append: true,
+    })
+    sink.on('drop', () => lost++)
+    // A reader that went away or a full disk must not end the host, and changes no verdict.
+    sink.on('error', () => lost++)
+    sink.on('drain', tellLost)
+    return sink
+  }
+  const text = options.textDescriptor === null ? null : open({ fd: unblocked(options.textDescriptor) })
+  const json = options.jsonFile === null ? null : open({ dest: options.jsonFile })
+  let closed = false
+
+  function put(event: LogEvent): void {
+    text?.write(`${textLine(event)}\n`)
+    json?.write(`${jsonLine(event, clock.wallMs())}\n`)
+  }
+
+  function tellLost(): void {
+    if (closed || lost === told) return
+    const lines = lost - told
+    told = lost
+    put({ level: 'warn', event: 'log-lines-dropped', fields: { lines } })
+  }
+
+  return {
+    write: (event) => {
+      if (!closed && order[event.level] <= order[options.level]) put(event)
+    },
+    dropped: () => lost,
+    reopen: () => json?.reopen(),
+    close: async (limitMs) => {
+      closed = true
+      await Promise.race([
+        Promise.all([text, json].map(flushed)),
+        new Promise<void>((resolve) => void clock.after(limitMs, resolve)),
+      ])
+    },
+  }
+}
+
+function flushed(sink: SonicBoom | null): Promise<void> {
+  return new Promise((resolve) => {
+    if (sink === null) return resolve()
+    sink.flush(() => resolve())
+  })
+}
+
+/**
+ * A descriptor for the same pipe that never blocks the writer. It is opened anew because O_NONBLOCK belongs to the open
+ * file, which the mail server's daemon and its other filters share: setting it there would make their writes fail.
+ */
+function unblocked(descriptor: number): number {
+  try {
+    if (!fstatSync(descriptor).isFIFO()) return descriptor
+    return openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK)
+  } catch {
+    return descriptor
+  }
+}

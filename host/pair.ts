@@ -1,0 +1,138 @@
+/**
+ * Opens the pair of files that a door was handed, and notes what must be known of it before any filter runs.
+ *
+ * The paths come as text from whoever can connect to the socket, so nothing is believed: only regular files, below the
+ * spool folder, reached without links, of the spool's group, with one name each, are read.
+ * Source: spec courier 4.1, reliability 5.8 and R46, contracts.md (T23: relative paths, and who may own the files).
+ */
+import { constants, type Stats } from 'node:fs'
+import { parseControlFacts, type ControlFacts } from '../courier-compat/control.ts'
+import type { EditMark, Pair } from './edits.ts'
+import type { Files } from './platform/files.ts'
+
+/** A pair that was checked, and what its control files say. */
+export interface OpenedPair extends Pair {
+  /** Size of the data file. */
+  readonly octets: number
+  /** The control files' sizes before any filter ran. */
+  readonly mark: EditMark
+  readonly facts: ControlFacts
+}
+
+/** Where message files may lie. */
+export interface Spool {
+  /** The folder as the mail server calls it. */
+  readonly given: string
+  /** The folder with all links resolved. */
+  readonly path: string
+  /** The group that the files must have: the folder's own. */
+  readonly gid: number
+}
+
+/** Limits that keep one request from occupying the host. */
+export const pairLimits = {
+  controlFiles: 2000,
+  controlFileOctets: 4 * 1024 * 1024,
+  controlOctets: 32 * 1024 * 1024,
+} as const
+
+/** Why a pair is not used; the text is for the log. */
+export class PairRefused extends Error {
+  override readonly name = 'PairRefused'
+}
+
+/** Finds the spool folder. Errors: those of the file system if it is missing. */
+export function openSpool(path: string, files: Files): Spool {
+  const real = files.realpathSync(path)
+  return { given: path, path: real, gid: files.statSync(real).gid }
+}
+
+/**
+ * Checks and reads a pair.
+ * Errors: PairRefused for anything that is not what a mail server hands over, or cannot be read.
+ */
+export function openPair(requested: Pair, spool: Spool, files: Files): OpenedPair {
+  if (requested.controlPaths.length === 0) throw new PairRefused('the request names no control file')
+  if (requested.controlPaths.length > pairLimits.controlFiles) {
+    throw new PairRefused(`the request names ${requested.controlPaths.length} control files`)
+  }
+  const seen = new Set<string>()
+  const folders = new Set<string>()
+  const locate = (path: string): string => {
+    const place = placeInSpool(path, spool, folders, files)
+    if (seen.has(place)) throw new PairRefused(`${place} is named twice`)
+    seen.add(place)
+    return place
+  }
+
+  const bodyPath = locate(requested.bodyPath)
+  const octets = withFile(bodyPath, spool, files, (_, { size }) => size)
+  const controlPaths: string[] = []
+  const contents: Buffer[] = []
+  let total = 0
+  for (const requestedPath of requested.controlPaths) {
+    const path = locate(requestedPath)
+    const content = withFile(path, spool, files, (descriptor, { size }) => readWhole(path, descriptor, size, files))
+    total += content.length
+    if (total > pairLimits.controlOctets) throw new PairRefused(`the control files hold more than ${pairLimits.controlOctets} octets`)
+    controlPaths.push(path)
+    contents.push(content)
+  }
+  return { bodyPath, controlPaths, octets, mark: contents.map(({ length }) => length), facts: parseControlFacts(contents) }
+}
+
+/** The absolute path of a file in the spool; relative paths count from the spool folder. Opens nothing. */
+function placeInSpool(path: string, spool: Spool, folders: Set<string>, files: Files): string {
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  if (path === '' || /[\u0000-\u001f\u007f]/.test(path)) throw new PairRefused('a path holds control characters or is empty')
+  const root = [spool.path, spool.given].find((folder) => path.startsWith(`${folder}/`))
+  if (root === undefined && path.startsWith('/')) throw new PairRefused(`${path} is not below ${spool.path}`)
+  const names = (root === undefined ? path : path.slice(root.length + 1)).split('/')
+  if (names.some((name) => name === '' || name === '.' || name === '..')) throw new PairRefused(`${path} is not in its plainest form`)
+  let place = spool.path
+  for (const name of names.slice(0, -1)) {
+    place = `${place}/${name}`
+    if (folders.has(place)) continue
+    const stats = files.lstatSync(place, { throwIfNoEntry: false })
+    if (stats?.isDirectory() !== true) throw new PairRefused(`${place} is not a folder`)
+    folders.add(place)
+  }
+  return `${place}/${names.at(-1) ?? ''}`
+}
+
+/** Opens a file of the spool and checks it on its descriptor, so that what is checked is what is used. */
+function withFile<T>(path: string, spool: Spool, files: Files, use: (descriptor: number, stats: Stats) => T): T {
+  let descriptor: number
+  try {
+    // O_NONBLOCK: opening a FIFO would otherwise wait for its other end, and the host with it.
+    descriptor = files.openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY)
+  } catch (thrown) {
+    throw new PairRefused(`${path} cannot be opened: ${errorCode(thrown)}`)
+  }
+  try {
+    const stats = files.fstatSync(descriptor)
+    if (!stats.isFile()) throw new PairRefused(`${path} is not a regular file`)
+    if (stats.nlink !== 1) throw new PairRefused(`${path} has ${stats.nlink} names`)
+    if (stats.gid !== spool.gid) throw new PairRefused(`${path} belongs to group ${stats.gid}, the spool to group ${spool.gid}`)
+    return use(descriptor, stats)
+  } finally {
+    files.closeSync(descriptor)
+  }
+}
+
+function readWhole(path: string, descriptor: number, size: number, files: Files): Buffer {
+  if (size > pairLimits.controlFileOctets) throw new PairRefused(`${path} holds ${size} octets, too many for a control file`)
+  // One octet more than it should hold: a file that grows while it is read is noticed.
+  const content = Buffer.allocUnsafe(size + 1)
+  let length = 0
+  for (;;) {
+    const count = files.readSync(descriptor, content, length, content.length - length, null)
+    if (count === 0) return content.subarray(0, length)
+    length += count
+    if (length > size) throw new PairRefused(`${path} changed while it was read`)
+  }
+}
+
+function errorCode(thrown: unknown): string {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : String(thrown)
+}

@@ -1,0 +1,157 @@
+/**
+ * The runner process: keeps the worker threads, watches them, ends those that stand still, and runs no filter code in
+ * its own main thread, which therefore always answers.
+ *
+ * Started by the host with a control pipe as descriptor 3. When that pipe closes the host is gone, and the runner ends
+ * itself the hard way: an orderly exit would wait for threads that sit in native calls.
+ */
+import { Socket } from 'node:net'
+import type { Worker } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+import { describeThrown } from '../chain/failure.ts'
+import { systemClock } from '../platform/clock.ts'
+import { createFrameReader, encodeFrames } from './frames.ts'
+import { clearPulse, createPulses, readPulse } from './pulse.ts'
+import { createThreadWatch, watchIntervalMs } from './thread-watch.ts'
+import type { ControlDown, ControlUp, StartFrame } from './wire.ts'
+import type { ThreadTask } from './worker.ts'
+
+/** How long a thread may take to end after it was told to; one that takes longer cannot be ended. */
+const endLimitMs = 1000
+
+/** Pauses before a slot gets a new thread, growing while threads end young. */
+const respawn = { firstMs: 50, maxMs: 10_000, youngMs: 5_000 } as const
+
+const control = new Socket({ fd: 3 })
+const reader = createFrameReader()
+let runner: { receive(frame: ControlDown): void } | null = null
+
+control.setEncoding('utf8')
+control.on('data', (text: string) => {
+  for (const value of reader.push(text)) {
+    const frame = value as ControlDown
+    if (frame.type === 'start') runner ??= createRunner(frame)
+    else runner?.receive(frame)
+  }
+})
+control.on('error', die)
+control.on('close', die)
+
+function die(): void {
+  process.kill(process.pid, 'SIGKILL')
+}
+
+function tell(frame: ControlUp): void {
+  control.write(encodeFrames([frame]))
+}
+
+function createRunner(start: StartFrame): { receive(frame: ControlDown): void } {
+  const pulses = createPulses(start.threads)
+  const pool = new Piscina<ThreadTask, void>({
+    filename: new URL(`./worker.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href,
+    minThreads: start.threads,
+    maxThreads: start.threads,
+    concurrentTasksPerWorker: 1,
+    maxQueue: start.threads,
+    // With piscina's default an idle thread's event loop stands still, and with it every filter's timers and sockets.
+    atomics: 'disabled',
+    recordTiming: false,
+    resourceLimits: { maxOldGenerationSizeMb: Math.ceil(start.maxHeapOctets / 1024 / 1024) },
+  })
+  // A thread that dies between its tasks is told of here; its slot notices by its own promise.
+  pool.on('error', () => undefined)
+
+  const workers = new Map<number, Worker>()
+  let leaving = 0
+
+  /** Gives a slot a thread, and another one whenever it dies, until one leaves in peace. */
+  const occupy = (slot: number, pauseMs: number): void => {
+    const sinceMs = systemClock.monotonicMs()
+    const again = (cause: string): void => {
+      void ended(workers.get(slot)).then((dead) => {
+        workers.delete(slot)
+        clearPulse(pulses, slot)
+        watch.reset(slot)
+        if (!dead) return tell({ type: 'stuck', slot })
+        tell({ type: 'thread-gone', slot, text: cause })
+        const young = systemClock.monotonicMs() - sinceMs < respawn.youngMs
+        const nextMs = young ? Math.min(respawn.maxMs, Math.max(respawn.firstMs, pauseMs * 2)) : 0
+        systemClock.after(nextMs, () => occupy(slot, nextMs))
+      })
+    }
+    const task: ThreadTask = {
+      slot,
+      linePath: start.linePath,
+      token: start.token,
+      plan: start.chain,
+      pulses,
+      linesPerSecond: start.linesPerSecond,
+      faults: start.faults,
+    }
+    pool.run(task).then(
+      () => {
+        leaving++
+        if (leaving === start.threads) process.exitCode = 0
+        if (leaving === start.threads) void pool.destroy().then(() => control.destroy())
+      },
+      (thrown: unknown) => again(describeThrown(thrown)),
+    )
+  }
+
+  const watch = createThreadWatch(start.threads, start.blockedLimitMs, {
+    stalled: (slot, stalled) => tell({ type: 'stalled', slot, stalled }),
+    blocked: (slot, pulse, afterMs) => {
+      tell({ type: 'blocked', slot, job: pulse.job, filter: pulse.filter, afterMs })
+      endThread(slot)
+    },
+  })
+  systemClock.every(watchIntervalMs, () => {
+    for (let slot = 0; slot < start.threads; slot++) {
+      const pulse = readPulse(pulses, slot)
+      // Kept while the thread lives: a thread that has died is no longer in the pool's list, but its end is waited for.
+      const worker = workers.get(slot) ?? pool.threads.find(({ threadId }) => threadId === pulse.threadId)
+      if (worker !== undefined) workers.set(slot, worker)
+      watch.look(slot, pulse, systemClock.monotonicMs())
+    }
+  })
+
+  const endThread = (slot: number): void => {
+    const { threadId } = readPulse(pulses, slot)
+    const worker = workers.get(slot) ?? pool.threads.find((candidate) => candidate.threadId === threadId)
+    if (worker === undefined) return
+    workers.set(slot, worker)
+    void worker.terminate()
+    void ended(worker).then((dead) => {
+      if (!dead) tell({ type: 'stuck', slot })
+    })
+  }
+
+  for (let slot = 0; slot < start.threads; slot++) occupy(slot, 0)
+  return {
+    receive: (frame) => {
+      switch (frame.type) {
+        case 'ping':
+          return tell({ type: 'pong', number: frame.number })
+        case 'kill-thread':
+          return endThread(frame.slot)
+        case 'start':
+          return
+        default:
+          frame satisfies never
+      }
+    },
+  }
+}
+
+/** Waits for a thread's end. True once none of its code can run any more; false if it does not end. */
+function ended(worker: Worker | undefined): Promise<boolean> {
+  // After its end a thread's id is -1.
+  if (worker === undefined || worker.threadId === -1) return Promise.resolve(true)
+  return new Promise((resolve) => {
+    const timer = systemClock.after(endLimitMs, () => resolve(false))
+    worker.once('exit', () => {
+      timer.cancel()
+      resolve(true)
+    })
+  })
+}

@@ -1,0 +1,146 @@
+/**
+ * The supervisor: gives every message to a lane, holds its deadline, and sees to it that each gets exactly one answer,
+ * whatever happens to threads and runners in between.
+ */
+import { describeThrown, type Failure } from '../chain/failure.ts'
+import type { LoadPlan } from '../chain/loader.ts'
+import { undoEdits } from '../edits.ts'
+import type { Events } from '../observe/events.ts'
+import type { OpenedPair } from '../pair.ts'
+import type { Platform } from '../platform/platform.ts'
+import { openLane, type Lane, type LaneEvents, type LanePlan, type LaneState } from './lane.ts'
+import type { LineServer } from './line-server.ts'
+import { afterLoss, type RunResult, type Ticket } from './ticket.ts'
+
+/** What runs, and its limits. */
+export interface SupervisorPlan {
+  readonly chain: LoadPlan
+  readonly threads: number
+  readonly messagesPerThread: number
+  readonly maxHeapOctets: number
+  readonly blockedLimitMs: number
+  readonly startLimitMs: number
+  readonly linesPerSecond: number
+  /** Messages that may wait for a thread; one more is turned away. */
+  readonly maxWaiting: number
+  readonly faults: string
+}
+
+/** The runners, seen from intake. */
+export interface Supervisor {
+  /** Runs the chain over a message. Always resolves, soon after `deadlineMs` (monotonic) at the latest. */
+  run(id: string, pair: OpenedPair, deadlineMs: number): Promise<RunResult>
+  state(): LaneState
+  /** Resolves once the chain is loaded or known to be broken. */
+  readonly ready: Promise<LaneState>
+  /**
+   * Starts the new plan beside the old one, and lets it take over once its chain is loaded; the old one then finishes
+   * what it has. A new plan that is broken changes nothing.
+   */
+  replace(plan: SupervisorPlan): Promise<LaneState>
+  drain(limitMs: number): Promise<void>
+}
+
+/** The chain stops itself at the deadline; this much later the host stops waiting for it. */
+const deadlineMarginMs = 300
+
+/** Once a message had to be run in a process of its own, that process waits this long for more of the kind. */
+const soloIdleMs = 60_000
+
+/** Starts the runners of a plan. */
+export function startSupervisor(first: SupervisorPlan, server: LineServer, platform: Platform, log: Events): Supervisor {
+  const { clock, files } = platform
+  let plan = first
+  const events: LaneEvents = {
+    answered: (ticket, outcome) => ticket.settle({ outcome, failure: outcome.failure, attempts: ticket.attempt }),
+    failed: (ticket, failure) => fail(ticket, failure),
+    lost: (ticket, loss) => {
+      if (ticket.settled) return
+      const next = afterLoss(ticket, loss, plan.chain.entries.every(({ rerun }) => rerun))
+      if (next.act === 'answer') return fail(ticket, next.failure)
+      try {
+        undoEdits(ticket.pair, ticket.pair.mark, files)
+      } catch (thrown) {
+        return fail(ticket, { kind: 'internal', filter: null, text: `edits could not be undone: ${describeThrown(thrown)}` })
+      }
+      ticket.attempt++
+      ticket.company = next.company
+      ticket.without = next.without
+      log.runsAgain(ticket.id, ticket.pair.facts.id, ticket.attempt, loss.text)
+      if (ticket.company === 'own-process') soloLane().submit(ticket)
+      else main.submit(ticket)
+    },
+  }
+  const open = (name: LanePlan['name'], from: SupervisorPlan): Lane => {
+    const alone = name === 'solo' ? { threads: 1, messagesPerThread: 1 } : {}
+    return openLane({ ...from, ...alone, name }, server, platform, log, events)
+  }
+  let main = open('main', plan)
+  let solo: { readonly lane: Lane; idle: { cancel(): void } } | null = null
+  const retired = new Set<Promise<void>>()
+  const retire = (lane: Lane, limitMs: number): void => {
+    const gone = lane.drain(limitMs).finally(() => retired.delete(gone))
+    retired.add(gone)
+  }
+
+  function soloLane(): Lane {
+    solo?.idle.cancel()
+    const lane = solo?.lane ?? open('solo', plan)
+    const idle = clock.after(soloIdleMs, () => {
+      solo = null
+      retire(lane, soloIdleMs)
+    })
+    solo = { lane, idle }
+    return lane
+  }
+
+  function fail(ticket: Ticket, failure: Failure): void {
+    ticket.settle({ outcome: null, failure, attempts: ticket.attempt })
+  }
+
+  return {
+    run: (id, pair, deadlineMs) =>
+      new Promise((resolve) => {
+        if (main.state().kind !== 'broken' && main.waiting() >= plan.maxWaiting) {
+          const text = `${main.waiting()} messages wait already`
+          return resolve({ outcome: null, failure: { kind: 'overloaded', filter: null, text }, attempts: 0 })
+        }
+        const timer = clock.after(deadlineMs + deadlineMarginMs - clock.monotonicMs(), () => {
+          main.expire(ticket)
+          solo?.lane.expire(ticket)
+          fail(ticket, { kind: 'deadline', filter: null, text: 'no verdict before the deadline' })
+        })
+        const ticket: Ticket = {
+          ...{ id, pair, deadlineMs, key: '', number: 0, attempt: 1, company: 'any', without: [], settled: false },
+          settle: (result) => {
+            if (ticket.settled) return
+            ticket.settled = true
+            timer.cancel()
+            resolve(result)
+          },
+        }
+        main.submit(ticket)
+      }),
+    state: () => main.state(),
+    ready: main.ready,
+    replace: async (next) => {
+      const lane = open('main', next)
+      const state = await lane.ready
+      if (state.kind !== 'serving') return state
+      const old = { main, solo, plan }
+      main = lane
+      plan = next
+      solo = null
+      old.solo?.idle.cancel()
+      retire(old.main, soloIdleMs)
+      if (old.solo !== null) retire(old.solo.lane, soloIdleMs)
+      return state
+    },
+    drain: async (limitMs) => {
+      solo?.idle.cancel()
+      if (solo !== null) retire(solo.lane, limitMs)
+      retire(main, limitMs)
+      await Promise.all(retired)
+    },
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * The types that cross between host, runner and worker threads, and the checks at each end.
+ *
+ * Two kinds of connection, both in the line format of `frames.ts`:
+ * - control: host <-> runner's main thread, over the pipe the runner was started with. It starts, watches and ends threads.
+ * - line:    host <-> one worker thread, over the host's socket. Messages go down it and outcomes come up: one hop each way.
+ * Everything a thread sends is checked here before the host believes it: a filter's code runs in the same process.
+ */
+import { isVerdict, type Verdict } from '../../courier-compat/reply.ts'
+import type { ChainOutcome, TrailStep } from '../chain/chain.ts'
+import { isFailureKind, type Failure } from '../chain/failure.ts'
+import type { LoadPlan, LoadedFilter } from '../chain/loader.ts'
+import type { LoadProblem } from '../chain/load-problem.ts'
+
+/** Host -> runner: what to run. The first frame on the control pipe. */
+export interface StartFrame {
+  readonly type: 'start'
+  /** Where threads connect to, and the word that tells them from strangers. */
+  readonly linePath: string
+  readonly token: string
+  readonly threads: number
+  readonly maxHeapOctets: number
+  readonly chain: LoadPlan
+  readonly blockedLimitMs: number
+  readonly linesPerSecond: number
+  readonly faults: string
+}
+
+/** Host -> runner, after the start. */
+export type ControlDown =
+  | StartFrame
+  | { readonly type: 'ping'; readonly number: number }
+  /** End this thread now; a fresh one takes its slot. */
+  | { readonly type: 'kill-thread'; readonly slot: number }
+
+/** Runner -> host. */
+export type ControlUp =
+  | { readonly type: 'pong'; readonly number: number }
+  /** The thread's event loop stands still (or turns again): no new message for it. */
+  | { readonly type: 'stalled'; readonly slot: number; readonly stalled: boolean }
+  /** It stood still for the whole limit. `job` is the number of the message whose filter was being called, 0 if unknown. */
+  | { readonly type: 'blocked'; readonly slot: number; readonly job: number; readonly filter: number; readonly afterMs: number }
+  /** The thread has ended, for certain: none of its code runs any more. */
+  | { readonly type: 'thread-gone'; readonly slot: number; readonly text: string }
+  /** The thread could not be ended: only the process can be. */
+  | { readonly type: 'stuck'; readonly slot: number }
+
+/** Host -> thread. */
+export type LineDown =
+  { readonly type: 'run'; readonly jobs: readonly JobFrame[] } | { readonly type: 'leave' }
+
+/** One message to run the chain over. */
+export interface JobFrame {
+  /** Unguessable, so that no code in the thread can answer for another message. */
+  readonly key: string
+  /** Small, for the shared memory; never 0. */
+  readonly number: number
+  readonly messageId: string
+  readonly bodyPath: string
+  readonly controlPaths: readonly string[]
+  readonly attempt: number
+  readonly leftMs: number
+  readonly without: readonly number[]
+}
+
+/** Thread -> host. */
+export type LineUp =
+  | { readonly type: 'hello'; readonly token: string; readonly slot: number }
+  | { readonly type: 'loaded'; readonly filters: readonly LoadedFilter[]; readonly warnings: readonly LoadProblem[] }
+  | { readonly type: 'broken'; readonly problems: readonly LoadProblem[] }
+  | { readonly type: 'done'; readonly results: readonly { readonly key: string; readonly outcome: unknown }[] }
+  | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly filter: string; readonly messageId: string; readonly text: string }
+
+/** Limits on what one message may bring up from a thread. */
+const outcomeLimits = { trail: 1000, notes: 50, textChars: 2000 } as const
+
+/** Cuts an outcome to the limits, in the thread that made it: whatever a filter threw or noted, it stays small. */
+export function cutOutcome(outcome: ChainOutcome): ChainOutcome {
+  const cut = (value: unknown): string => {
+    try {
+      return String(value).slice(0, outcomeLimits.textChars)
+    } catch {
+      return '(cannot be shown)'
+    }
+  }
+  return {
+    ...outcome,
+    failure: outcome.failure === null ? null : { ...outcome.failure, text: cut(outcome.failure.text) },
+    trail: outcome.trail.slice(0, outcomeLimits.trail).map((step) => ({ ...step, text: step.text === null ? null : cut(step.text) })),
+    notes: outcome.notes.slice(0, outcomeLimits.notes).map(([key, value]) => [cut(key), cut(value)] as const),
+  }
+}
+
+/**
+ * Checks an outcome that came from a thread.
+ * Errors: a string saying what is wrong; the host then treats the message as failed, whatever the thread meant.
+ */
+export function checkOutcome(value: unknown): ChainOutcome | string {
+  if (!isRecord(value)) return 'the outcome is not an object'
+  const { verdict, by, failure, trail, notes, stray, rerunWithout } = value
+  if (verdict !== null && !isVerdict(verdict)) return 'the verdict is not one'
+  if (!(by === null || typeof by === 'string')) return '"by" is not a name'
+  if (!(failure === null || isFailure(failure))) return 'the failure is not one'
+  if (typeof stray !== 'boolean') return '"stray" is missing'
+  if (!(rerunWithout === null || (typeof rerunWithout === 'number' && Number.isInteger(rerunWithout)))) {
+    return '"rerunWithout" is not a place in the list'
+  }
+  if ((verdict === null) !== (failure !== null)) return 'there must be either a verdict or a failure'
+  if (!Array.isArray(trail) || trail.length > outcomeLimits.trail || !trail.every(isTrailStep)) return 'the trail is not one'
+  if (!Array.isArray(notes) || notes.length > outcomeLimits.notes || !notes.every(isNote)) return 'the notes are not notes'
+  return { verdict: verdict as Verdict | null, by, failure, trail, notes, stray, rerunWithout }
+}
+
+function isFailure(value: unknown): value is Failure {
+  return isRecord(value) && isFailureKind(value['kind']) && isText(value['text']) && isTextOrNull(value['filter'])
+}
+
+function isTrailStep(value: unknown): value is TrailStep {
+  return (
+    isRecord(value) &&
+    isText(value['filter']) &&
+    typeof value['outcome'] === 'string' &&
+    ['pass', 'accept', 'defer', 'reject', 'failed'].includes(value['outcome']) &&
+    typeof value['dryRun'] === 'boolean' &&
+    typeof value['wallMs'] === 'number' &&
+    (value['cpuMs'] === null || typeof value['cpuMs'] === 'number') &&
+    isTextOrNull(value['text'])
+  )
+}
+
+function isNote(value: unknown): value is readonly [string, string] {
+  return Array.isArray(value) && value.length === 2 && isText(value[0]) && isText(value[1])
+}
+
+/** Text of a bounded length: the thread cuts what it sends, so a longer one did not come from our code. */
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= outcomeLimits.textChars
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || isText(value)
+}
+
+/** True for a plain object: the first check of every frame. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
