@@ -5,7 +5,7 @@
  * The only file that knows sonic-boom, the writer inside pino; docs/adr/0006 says why the rest of pino is not here.
  */
 import { constants, fstatSync, openSync } from 'node:fs'
-import { SonicBoom } from 'sonic-boom'
+import sonicBoom from 'sonic-boom'
 import type { Clock } from '../platform/clock.ts'
 import { jsonLine, textLine, type Level, type LogEvent } from './line-format.ts'
 
@@ -39,8 +39,8 @@ const pipeAtomicOctets = 4096
 export function openLog(options: LogOptions, clock: Clock): Log {
   let lost = 0
   let told = 0
-  const open = (target: { fd: number } | { dest: string }): SonicBoom => {
-    const sink = new SonicBoom({
+  const open = (target: { fd: number } | { dest: string }): sonicBoom.SonicBoom => {
+    const sink = new sonicBoom.SonicBoom({
       ...target,
       sync: false,
       maxLength: options.maxBufferOctets,
@@ -85,7 +85,7 @@ export function openLog(options: LogOptions, clock: Clock): Log {
   }
 }
 
-function flushed(sink: SonicBoom | null): Promise<void> {
+function flushed(sink: sonicBoom.SonicBoom | null): Promise<void> {
   return new Promise((resolve) => {
     if (sink === null) return resolve()
     sink.flush(() => resolve())

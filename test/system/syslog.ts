@@ -1,0 +1,75 @@
+/**
+ * A reader of `/dev/log`, where everything that Courier and its filters log arrives.
+ *
+ * Node has no datagram sockets of this family; perl, which Debian always has, binds it and hands the lines on.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync, rmSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { until } from '../helpers/until.ts'
+
+/** One line that was logged. */
+export interface LoggedLine {
+  /** 3 error, 4 warning, 6 info: RFC 5424 6.2.1. */
+  readonly severity: number
+  /** `courierfilter: INFO ...`: the tag and the text. */
+  readonly text: string
+}
+
+/** The log since the reader was started. */
+export interface Syslog {
+  readonly lines: readonly LoggedLine[]
+  /** A position, for `find`: only later lines count. */
+  mark(): number
+  /** The first line since `mark` that matches; an error at the deadline. */
+  find(pattern: RegExp, mark: number, limitMs?: number): Promise<LoggedLine>
+  close(): Promise<void>
+}
+
+const socketPath = '/dev/log'
+
+const reader = `
+use strict; use IO::Socket::UNIX; $| = 1;
+my $socket = IO::Socket::UNIX->new(Local => '${socketPath}', Type => SOCK_DGRAM) or die "cannot bind: $!\\n";
+chmod 0666, '${socketPath}';
+print "bound\\n";
+my $line;
+while (defined $socket->recv($line, 65536)) { $line =~ s/[\\r\\n\\0]+$//; $line =~ s/\\n/ /g; print "$line\\n"; }
+`
+
+/** Binds the socket. Errors: Error if somebody else has it, as a machine with a log daemon has. */
+export async function openSyslog(): Promise<Syslog> {
+  if (existsSync(socketPath)) {
+    const probe = spawn('perl', ['-MIO::Socket::UNIX', '-e', `exit !IO::Socket::UNIX->new(Peer => '${socketPath}', Type => SOCK_DGRAM)`])
+    const inUse = await new Promise<boolean>((resolve) => probe.on('exit', (code) => resolve(code === 0)))
+    if (inUse) throw new Error(`${socketPath} belongs to a log daemon`)
+    rmSync(socketPath)
+  }
+  const child = spawn('perl', ['-e', reader], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const lines: LoggedLine[] = []
+  let isBound = false
+  let hasEnded = false
+  child.on('exit', () => (hasEnded = true))
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (!isBound) {
+      isBound = true
+      return
+    }
+    const [, priority, text] = /^<([0-9]+)>(?:[A-Z][a-z]{2} [ 0-9:]{11} )?(.*)$/.exec(line) ?? [undefined, '6', line]
+    lines.push({ severity: Number(priority) % 8, text: text ?? '' })
+  })
+  await until(`a socket at ${socketPath}`, () => isBound || hasEnded)
+  if (!isBound) throw new Error(`no socket at ${socketPath}`)
+
+  return {
+    lines,
+    mark: () => lines.length,
+    find: (pattern, mark, limitMs) =>
+      until(`a log line that matches ${pattern}`, () => lines.slice(mark).find(({ text }) => pattern.test(text)), limitMs),
+    close: async () => {
+      child.kill('SIGTERM')
+      await until('the end of the log reader', () => hasEnded)
+      rmSync(socketPath, { force: true })
+    },
+  }
+}
