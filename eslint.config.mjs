@@ -35,14 +35,19 @@ export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', '.tap/', 'test/fixtures/', 'examples/filters/', '.demo/'] },
   ...tseslint.configs.strictTypeChecked,
   {
-    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['eslint.config.mjs', 'tools/*.mjs'] } } },
+    languageOptions: {
+      parserOptions: { projectService: { allowDefaultProject: ['eslint.config.mjs', 'tools/*.mjs'] } },
+    },
     plugins: { 'import-x': importX },
     settings: { 'import-x/extensions': ['.ts'], 'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] } },
     rules: {
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
       'import-x/no-cycle': 'error',
       'import-x/no-default-export': 'error',
       'no-restricted-properties': [
@@ -55,7 +60,13 @@ export default tseslint.config(
   forbid(['filters/**'], noHost, ['^\\./(?!.*/)', 'filters do not import one another'], ...elsewhere(null)),
   forbid(['host/**'], noFilters, ...elsewhere(null)),
   forbid(['host/doors/**'], noFilters, noChain, noRunner, ...elsewhere(null)),
-  forbid(['host/chain/**'], noFilters, noDoors, ['/runner/', 'the runner runs the chain, not the other way'], ...elsewhere(null)),
+  forbid(
+    ['host/chain/**'],
+    noFilters,
+    noDoors,
+    ['/runner/', 'the runner runs the chain, not the other way'],
+    ...elsewhere(null),
+  ),
   forbid(['host/runner/**'], noFilters, noDoors, ...elsewhere(null)),
   forbid(['host/runner/process.ts'], noFilters, noDoors, ...elsewhere('host/runner/process.ts')),
   forbid(['host/config/read.ts'], noFilters, ...elsewhere('host/config/read.ts')),
@@ -67,6 +78,13 @@ export default tseslint.config(
   {
     files: ['test/**'],
     // tap's assertion methods return booleans nobody reads, and its subtests are awaited by tap itself.
-    rules: { '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: [{ from: 'package', package: 'tap', name: ['test', 'teardown', 'before', 'after'] }] }] },
+    rules: {
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [{ from: 'package', package: '@tapjs/test', name: ['test', 'teardown', 'before', 'after'] }],
+        },
+      ],
+    },
   },
 )

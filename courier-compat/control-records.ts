@@ -9,6 +9,9 @@ const lf = 0x0a
 const cr = 0x0d
 const blank = 0x20
 
+/** A hundred recipients need some three hundred. Each costs an object, so a flood of two-byte lines is not read. */
+export const maxRecords = 500_000
+
 /** One file's values, by record type (one byte, as a latin1 character), in the order of the file. */
 export type ControlRecords = ReadonlyMap<string, readonly Buffer[]>
 
@@ -41,14 +44,18 @@ export interface RecipientChange {
  *
  * Shape: lines end in LF, a last line without it counts; CR reads as a blank; empty lines say nothing; types that nobody
  *        knows are kept and harm nobody.
+ * Errors: RangeError for more than `maxRecords`.
  */
 export function parseControl(bytes: Buffer): ControlRecords {
   const content = bytes.includes(cr) ? Buffer.from(bytes.map((byte) => (byte === cr ? blank : byte))) : bytes
   const records = new Map<string, Buffer[]>()
+  let count = 0
   for (let start = 0; start < content.length;) {
     const found = content.indexOf(lf, start)
     const end = found === -1 ? content.length : found
     if (end > start) {
+      count += 1
+      if (count > maxRecords) throw new RangeError(`the control file has more than ${maxRecords} records`)
       const key = String.fromCharCode(content[start] ?? 0)
       const value = content.subarray(start + 1, end)
       const values = records.get(key)

@@ -5,7 +5,8 @@
  * as `control-text.ts` writes it: valid UTF-8 is itself, anything else is `(malformed utf8):...`, and what was read can
  * be handed back to `addRecipient` and names the same bytes. Absent is `null`; an empty record is `''`.
  *
- * Errors: every function throws where a control file cannot be opened, is no regular file or is over 16 MiB.
+ * Errors: every function throws where a control file cannot be opened, is no regular file, or is over 16 MiB or 500,000
+ *         records.
  * Source: seed README.developers "courier.control"; spec courier 4; spec pythonfilter 1.10.
  */
 import { isIP } from 'node:net'

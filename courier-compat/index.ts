@@ -45,4 +45,5 @@ export type {
   OnError,
   Recipient,
 } from './filter.ts'
+export type { Reply, Verdict } from './reply.ts'
 export type { SettingSchema, SettingSchemas, SettingValue } from './setting.ts'

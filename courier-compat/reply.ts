@@ -49,7 +49,8 @@ const statusPrefix = /^([245])\.([0-9]{1,3})\.([0-9]{1,3})(?: |$)/
  */
 export function parseReply(value: unknown): ParsedReply {
   if (value === undefined || value === '') return { verdict: { kind: 'pass' } }
-  if (typeof value !== 'string') return { malformed: `returned ${value === null ? 'null' : typeof value}, not a string` }
+  if (typeof value !== 'string')
+    return { malformed: `returned ${value === null ? 'null' : typeof value}, not a string` }
   if (value.length > replyLimits.textChars) return { malformed: `returned ${value.length} characters of text` }
 
   const rows = value.replace(/\r?\n$/, '').split(/\r?\n/)
@@ -64,11 +65,17 @@ export function parseReply(value: unknown): ParsedReply {
     if (rowCode !== code) return { malformed: `returned a reply with the codes ${code} and ${rowCode}` }
     const isLast = index === rows.length - 1
     if ((match[3] === '-') === isLast) {
-      return { malformed: isLast ? 'returned a reply without its last line' : 'returned a reply that goes on after its last line' }
+      return {
+        malformed: isLast
+          ? 'returned a reply without its last line'
+          : 'returned a reply that goes on after its last line',
+      }
     }
     const found = statusPrefix.exec(match[4] ?? '')
     if (found !== null && index === 0) status = found[0].trimEnd()
-    texts.push(found !== null && found[0].trimEnd() === status ? (match[4] ?? '').slice(found[0].length) : (match[4] ?? ''))
+    texts.push(
+      found !== null && found[0].trimEnd() === status ? (match[4] ?? '').slice(found[0].length) : (match[4] ?? ''),
+    )
   }
   if (code === null) return { malformed: 'returned an empty reply' }
   if (status !== null && !code.startsWith('0') && status[0] !== code[0]) {
@@ -115,7 +122,9 @@ export function isReply(value: unknown): value is Reply {
   if (!Array.isArray(lines) || lines.length === 0 || lines.length > replyLimits.lines) return false
   // A spread, since `every` alone would leave out the holes of a sparse array.
   const room = textRoom(status)
-  return [...(lines as unknown[])].every((line) => typeof line === 'string' && line.length <= room && !/[^ -~]/.test(line))
+  return [...(lines as unknown[])].every(
+    (line) => typeof line === 'string' && line.length <= room && !/[^ -~]/.test(line),
+  )
 }
 
 /** True for a verdict whose kind and code agree: a code that accepts can never travel as a refusal, nor the reverse. */

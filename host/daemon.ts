@@ -56,7 +56,11 @@ export interface StartFailure {
 const brokenReportMs = 60_000
 
 /** Opens everything. Never rejects. */
-export async function startDaemon(options: DaemonOptions, platform: Platform, log: Log): Promise<Daemon | StartFailure> {
+export async function startDaemon(
+  options: DaemonOptions,
+  platform: Platform,
+  log: Log,
+): Promise<Daemon | StartFailure> {
   const { clock, files } = platform
   const events = createEvents(log)
   let configuration = options.readConfiguration()
@@ -80,7 +84,8 @@ export async function startDaemon(options: DaemonOptions, platform: Platform, lo
   /** Reads the configuration and takes it over if it is sound. Returns what is wrong with it. */
   const load = async (next: Configuration): Promise<readonly Problem[]> => {
     for (const warning of next.warnings) events.configurationWarning(warning)
-    if (hostProblems.length > 0 || next.problems.length > 0 || next.settings === null) return [...hostProblems, ...next.problems]
+    if (hostProblems.length > 0 || next.problems.length > 0 || next.settings === null)
+      return [...hostProblems, ...next.problems]
     if (lines === null || 'text' in lines) return hostProblems
     const plan = supervisorPlan(next.settings, next, options.faults)
     const fresh = supervisor ?? startSupervisor(plan, lines, platform, events)
@@ -192,7 +197,11 @@ export function supervisorPlan(settings: HostSettings, { list }: Configuration, 
   }
 }
 
-function intakeOptions({ host, courierfilter }: HostSettings, options: DaemonOptions, platform: Platform): IntakeOptions {
+function intakeOptions(
+  { host, courierfilter }: HostSettings,
+  options: DaemonOptions,
+  platform: Platform,
+): IntakeOptions {
   return {
     spool: findSpool(courierfilter.spoolDir ?? options.courier.spoolDirectory, platform),
     deadlineMs: host.deadline,

@@ -64,7 +64,11 @@ export function createIntake(
   const stopping = Promise.withResolvers<Run>()
   let inHand = 0
 
-  const decide = async (message: TakenMessage, id: string, sinceMs: number): Promise<{ pair: OpenedPair | null; result: Run }> => {
+  const decide = async (
+    message: TakenMessage,
+    id: string,
+    sinceMs: number,
+  ): Promise<{ pair: OpenedPair | null; result: Run }> => {
     const { spool, deadlineMs } = options()
     let pair: OpenedPair | null = null
     try {
@@ -106,7 +110,8 @@ export function createIntake(
       for (const recipient of refusedTo.slice(0, maxRefusedLines)) {
         log.refused(filter ?? 'nodefilter', facts?.sender ?? null, recipient, reply)
       }
-      if (refusedTo.length > maxRefusedLines) log.refusedMore(filter ?? 'nodefilter', refusedTo.length - maxRefusedLines)
+      if (refusedTo.length > maxRefusedLines)
+        log.refusedMore(filter ?? 'nodefilter', refusedTo.length - maxRefusedLines)
       log.settled({
         ...{ id, door: message.door, queueId, client: facts?.clientIp ?? null, sender: facts?.sender ?? null },
         ...{ recipients: facts?.recipients.length ?? 0, octets: pair?.octets ?? 0, attempts: result.attempts },
@@ -141,7 +146,8 @@ function settleVerdict(
   files: Platform['files'],
 ): { verdict: Verdict; passedBy: string | null } {
   const { failure, outcome } = result
-  if (failure === null && outcome !== null && outcome.verdict !== null) return { verdict: outcome.verdict, passedBy: null }
+  if (failure === null && outcome !== null && outcome.verdict !== null)
+    return { verdict: outcome.verdict, passedBy: null }
   const kind = failure?.kind ?? 'internal'
   const passedBy = pair === null ? null : passingSetting(kind, pair.facts.source, options)
   if (pair !== null && passedBy !== null) {

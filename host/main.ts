@@ -3,7 +3,9 @@
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 22 || (major === 22 && minor < 22) || (major === 24 && minor < 15)) {
-  process.stderr.write(`nodefilter: Node ${process.version} is too old; it needs 22.22.2, 24.15 or 26, or a later one of these lines\n`)
+  process.stderr.write(
+    `nodefilter: Node ${process.version} is too old; it needs 22.22.2, 24.15 or 26, or a later one of these lines\n`,
+  )
   process.exit(69)
 }
 

@@ -74,21 +74,29 @@ export function openPair(requested: Pair, spool: Spool, files: Files): OpenedPai
     const path = locate(requestedPath)
     const content = withFile(path, spool, files, (descriptor, { size }) => readWhole(path, descriptor, size, files))
     total += content.length
-    if (total > pairLimits.controlOctets) throw new PairRefused(`the control files hold more than ${pairLimits.controlOctets} octets`)
+    if (total > pairLimits.controlOctets)
+      throw new PairRefused(`the control files hold more than ${pairLimits.controlOctets} octets`)
     controlPaths.push(path)
     contents.push(content)
   }
-  return { bodyPath, controlPaths, octets, mark: contents.map(({ length }) => length), facts: parseControlFacts(contents) }
+  return {
+    bodyPath,
+    controlPaths,
+    octets,
+    mark: contents.map(({ length }) => length),
+    facts: parseControlFacts(contents),
+  }
 }
 
 /** The absolute path of a file in the spool; relative paths count from the spool folder. Opens nothing. */
 function placeInSpool(path: string, spool: Spool, folders: Set<string>, files: Files): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  if (path === '' || /[\u0000-\u001f\u007f]/.test(path)) throw new PairRefused('a path holds control characters or is empty')
+  if (path === '' || /[\u0000-\u001f\u007f]/.test(path))
+    throw new PairRefused('a path holds control characters or is empty')
   const root = [spool.path, spool.given].find((folder) => path.startsWith(`${folder}/`))
   if (root === undefined && path.startsWith('/')) throw new PairRefused(`${path} is not below ${spool.path}`)
   const names = (root === undefined ? path : path.slice(root.length + 1)).split('/')
-  if (names.some((name) => name === '' || name === '.' || name === '..')) throw new PairRefused(`${path} is not in its plainest form`)
+  if (names.some((name) => name === '' || name === '.' || name === '..'))
+    throw new PairRefused(`${path} is not in its plainest form`)
   let place = spool.path
   for (const name of names.slice(0, -1)) {
     place = `${place}/${name}`
@@ -105,7 +113,10 @@ function withFile<T>(path: string, spool: Spool, files: Files, use: (descriptor:
   let descriptor: number
   try {
     // O_NONBLOCK: opening a FIFO would otherwise wait for its other end, and the host with it.
-    descriptor = files.openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY)
+    descriptor = files.openSync(
+      path,
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY,
+    )
   } catch (thrown) {
     throw new PairRefused(`${path} cannot be opened: ${errorCode(thrown)}`)
   }
@@ -113,7 +124,8 @@ function withFile<T>(path: string, spool: Spool, files: Files, use: (descriptor:
     const stats = files.fstatSync(descriptor)
     if (!stats.isFile()) throw new PairRefused(`${path} is not a regular file`)
     if (stats.nlink !== 1) throw new PairRefused(`${path} has ${stats.nlink} names`)
-    if (stats.gid !== spool.gid) throw new PairRefused(`${path} belongs to group ${stats.gid}, the spool to group ${spool.gid}`)
+    if (stats.gid !== spool.gid)
+      throw new PairRefused(`${path} belongs to group ${stats.gid}, the spool to group ${spool.gid}`)
     return use(descriptor, stats)
   } finally {
     files.closeSync(descriptor)
@@ -121,7 +133,8 @@ function withFile<T>(path: string, spool: Spool, files: Files, use: (descriptor:
 }
 
 function readWhole(path: string, descriptor: number, size: number, files: Files): Buffer {
-  if (size > pairLimits.controlFileOctets) throw new PairRefused(`${path} holds ${size} octets, too many for a control file`)
+  if (size > pairLimits.controlFileOctets)
+    throw new PairRefused(`${path} holds ${size} octets, too many for a control file`)
   // One octet more than it should hold: a file that grows while it is read is noticed.
   const content = Buffer.allocUnsafe(size + 1)
   let length = 0

@@ -24,13 +24,21 @@ export interface SpoolEnvelope {
  *         of spec courier 4.5.
  * Errors: those of the file system; RangeError for an address with CR, LF or NUL.
  */
-export function writePair(folder: string, stem: string, messagePath: string, envelope: SpoolEnvelope, files: Files, nowMs: number): Pair {
+export function writePair(
+  folder: string,
+  stem: string,
+  messagePath: string,
+  envelope: SpoolEnvelope,
+  files: Files,
+  nowMs: number,
+): Pair {
   const bodyPath = join(folder, `D${stem}`)
   const controlPath = join(folder, stem)
   copyAsLines(messagePath, bodyPath, files)
   const now = Math.floor(nowMs / 1000)
   const { queueId, sender, recipients, clientIp, helo, authUser } = envelope
-  const line = (key: string, value: string): Buffer => Buffer.concat([Buffer.from(key), bytesOf(value), Buffer.from('\n')])
+  const line = (key: string, value: string): Buffer =>
+    Buffer.concat([Buffer.from(key), bytesOf(value), Buffer.from('\n')])
   const none = Buffer.alloc(0)
   const records = [
     line('s', sender),
@@ -40,7 +48,9 @@ export function writePair(folder: string, stem: string, messagePath: string, env
     line('M', queueId),
     ...recipients.map((address) => recipientTriple({ address: bytesOf(address), original: none, dsn: none })),
     ...(authUser === null ? [] : [line('i', authUser), line('O', 'RELAYCLIENT=')]),
-    ...(clientIp === null ? [] : [line('O', `TCPREMOTEIP=${clientIp.includes(':') ? clientIp : `::ffff:${clientIp}`}`)]),
+    ...(clientIp === null
+      ? []
+      : [line('O', `TCPREMOTEIP=${clientIp.includes(':') ? clientIp : `::ffff:${clientIp}`}`)]),
     line('u', authUser === null ? 'smtp' : 'authsmtp'),
     line('E', String(now + 7 * 24 * 3600)),
     line('p', String(now + 8 * 3600)),

@@ -14,19 +14,27 @@ const maxPathOctets = 107 - '/threads.sock'.length
  */
 export function stateFolderProblem(path: string, files: Files): { text: string; cure: string } | null {
   if (Buffer.byteLength(path) > maxPathOctets) {
-    return { text: `its path is longer than ${maxPathOctets} octets`, cure: 'set [host] state_dir to a shorter one: sockets are made in it' }
+    return {
+      text: `its path is longer than ${maxPathOctets} octets`,
+      cure: 'set [host] state_dir to a shorter one: sockets are made in it',
+    }
   }
   try {
     files.mkdirSync(path, { mode: 0o700, recursive: false })
   } catch (thrown) {
     const code = thrown instanceof Error && 'code' in thrown ? thrown.code : ''
-    if (code !== 'EEXIST') return { text: `cannot be made: ${String(code)}`, cure: 'run "nodefilter courier enable", or set [host] state_dir' }
+    if (code !== 'EEXIST')
+      return {
+        text: `cannot be made: ${String(code)}`,
+        cure: 'run "nodefilter courier enable", or set [host] state_dir',
+      }
   }
   const stats = files.lstatSync(path)
   const user = process.getuid?.() ?? stats.uid
   if (stats.isSymbolicLink()) return { text: 'is a link', cure: 'name the folder itself in [host] state_dir' }
   if (!stats.isDirectory()) return { text: 'is not a folder', cure: 'move it away, or set [host] state_dir' }
-  if (stats.uid !== user) return { text: `belongs to user ${stats.uid}, the host runs as ${user}`, cure: `chown it to user ${user}` }
+  if (stats.uid !== user)
+    return { text: `belongs to user ${stats.uid}, the host runs as ${user}`, cure: `chown it to user ${user}` }
   if ((stats.mode & 0o002) !== 0) return { text: 'may be written by everybody', cure: 'chmod 0700 it' }
   if ((stats.mode & 0o077) !== 0) files.chmodSync(path, 0o700)
   return null

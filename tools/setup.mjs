@@ -35,7 +35,10 @@ function pinnedNode() {
   return { wanted, found: found.status === 0 ? found.stdout.trim() : 'none' }
 }
 
-if (!isNewer(join(modules, '.package-lock.json'), join(root, 'package-lock.json')) || pinnedNode().found !== pinnedNode().wanted) {
+if (
+  !isNewer(join(modules, '.package-lock.json'), join(root, 'package-lock.json')) ||
+  pinnedNode().found !== pinnedNode().wanted
+) {
   run('installing packages (a minute or so)', ...npm('ci', '--no-audit', '--no-fund'))
 }
 const { wanted, found } = pinnedNode()

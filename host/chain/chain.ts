@@ -69,12 +69,12 @@ export interface ChainTools {
   monotonicMs(): number
   /** CPU time of this thread so far, in milliseconds; `null` where Node cannot tell. */
   cpuMs(): number | null
-  after(delayMs: number, action: () => void): Timer
+  readonly after: (delayMs: number, action: () => void) => Timer
   /** Called right before and right after a filter's synchronous code. */
   enter(index: number): void
   leave(): void
-  mark(pair: Pair): EditMark
-  undo(pair: Pair, mark: EditMark): void
+  readonly mark: (pair: Pair) => EditMark
+  readonly undo: (pair: Pair, mark: EditMark) => void
   /** A logger whose lines carry the filter and the message's id. */
   logFor(alias: string, messageId: string): FilterLog
 }
@@ -83,7 +83,11 @@ export interface ChainTools {
 export const abortGraceMs = 200
 
 /** Runs every filter until one decides. Never rejects. */
-export async function runChain(filters: readonly ChainFilter[], job: ChainJob, tools: ChainTools): Promise<ChainOutcome> {
+export async function runChain(
+  filters: readonly ChainFilter[],
+  job: ChainJob,
+  tools: ChainTools,
+): Promise<ChainOutcome> {
   const startedMs = tools.monotonicMs()
   const trail: TrailStep[] = []
   const notes = new Map<string, string>()
@@ -132,7 +136,15 @@ export async function runChain(filters: readonly ChainFilter[], job: ChainJob, t
     const { verdict } = result
     if (filter.dryRun) {
       if (mark !== null) tools.undo(job.pair, mark)
-      trail.push(step(filter, verdict.kind, wallMs, cpuMs, verdict.kind === 'pass' ? null : replyLines(verdict.reply).join(' / ')))
+      trail.push(
+        step(
+          filter,
+          verdict.kind,
+          wallMs,
+          cpuMs,
+          verdict.kind === 'pass' ? null : replyLines(verdict.reply).join(' / '),
+        ),
+      )
       continue
     }
     trail.push(step(filter, verdict.kind, wallMs, cpuMs, null))
@@ -229,7 +241,14 @@ function step(
   cpuMs: number | null,
   text: string | null,
 ): TrailStep {
-  return { filter: filter.alias, outcome, dryRun: filter.dryRun, wallMs: round(wallMs), cpuMs: cpuMs === null ? null : round(cpuMs), text }
+  return {
+    filter: filter.alias,
+    outcome,
+    dryRun: filter.dryRun,
+    wallMs: round(wallMs),
+    cpuMs: cpuMs === null ? null : round(cpuMs),
+    text,
+  }
 }
 
 /** Microseconds are enough for a log. */

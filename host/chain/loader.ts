@@ -111,7 +111,12 @@ export async function loadChain(
 }
 
 /** Checks the entry's settings against the module's schema and calls `initFilter`. */
-async function initialise(entry: ChainEntry, file: string, module: ModuleShape, log: FilterLog): Promise<LoadProblem[]> {
+async function initialise(
+  entry: ChainEntry,
+  file: string,
+  module: ModuleShape,
+  log: FilterLog,
+): Promise<LoadProblem[]> {
   const { values, problems } = checkSettings(module.settings, entry.settings)
   if (problems.length > 0) {
     return problems.map(({ key, text }) => ({

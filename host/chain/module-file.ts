@@ -18,9 +18,15 @@ export function findModule(entry: ChainEntry, folders: readonly string[]): strin
   const at = { file: entry.file, line: entry.line }
   const path = entry.name.replaceAll('.', '/')
   for (const folder of folders) {
-    const found = moduleExtensions.map((ending) => join(folder, path + ending)).filter((file) => stats(file)?.isFile() === true)
+    const found = moduleExtensions
+      .map((ending) => join(folder, path + ending))
+      .filter((file) => stats(file)?.isFile() === true)
     if (found.length > 1) {
-      return { ...at, text: `filter "${entry.name}" is there twice: ${found.join(' and ')}`, cure: 'remove one of them' }
+      return {
+        ...at,
+        text: `filter "${entry.name}" is there twice: ${found.join(' and ')}`,
+        cure: 'remove one of them',
+      }
     }
     if (found[0] !== undefined) return found[0]
   }
@@ -53,10 +59,14 @@ export function availableFilters(folders: readonly string[]): string[] {
 export function checkCodePlace(path: string): { problem: LoadProblem | null; warning: LoadProblem | null } {
   const tell = (text: string, cure: string): LoadProblem => ({ file: path, line: null, text, cure })
   const found = stats(path)
-  if (found === null) return { problem: tell('does not exist or cannot be read', 'correct [chain] filter_path'), warning: null }
+  if (found === null)
+    return { problem: tell('does not exist or cannot be read', 'correct [chain] filter_path'), warning: null }
   const owner = process.getuid?.() ?? found.uid
   if (found.uid !== 0 && found.uid !== owner) {
-    return { problem: tell(`belongs to user ${found.uid}, not to root or user ${owner}`, `chown it to user ${owner}`), warning: null }
+    return {
+      problem: tell(`belongs to user ${found.uid}, not to root or user ${owner}`, `chown it to user ${owner}`),
+      warning: null,
+    }
   }
   if ((found.mode & 0o002) !== 0) return { problem: tell('may be written by everybody', 'chmod o-w it'), warning: null }
   if ((found.mode & 0o020) !== 0 && found.gid !== 0) {

@@ -37,10 +37,14 @@ export async function importModule(file: string, instance: string | null): Promi
 export function checkShape(file: string, exported: Record<string, unknown>): ModuleShape | LoadProblem {
   const inner = exported['default']
   const get = (name: string): unknown =>
-    exported[name] ?? (typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>)[name] : undefined)
+    exported[name] ??
+    (typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>)[name] : undefined)
   const wrong = (text: string, cure: string): LoadProblem => ({ file, line: null, text, cure })
 
-  for (const [now, old] of [['doFilter', 'do_filter'], ['initFilter', 'init_filter']] as const) {
+  for (const [now, old] of [
+    ['doFilter', 'do_filter'],
+    ['initFilter', 'init_filter'],
+  ] as const) {
     if (get(now) !== undefined && get(old) !== undefined) {
       return wrong(`exports both ${now} and ${old}`, `keep ${now}: with both it would be unclear which one runs`)
     }
@@ -51,7 +55,8 @@ export function checkShape(file: string, exported: Record<string, unknown>): Mod
   const onError = get('onError') ?? 'defer'
   const settings = get('settings') ?? {}
 
-  if (doFilter === undefined) return wrong('exports no doFilter', 'export function doFilter(bodyPath, controlPaths, context)')
+  if (doFilter === undefined)
+    return wrong('exports no doFilter', 'export function doFilter(bodyPath, controlPaths, context)')
   if (typeof doFilter !== 'function') return wrong(`exports doFilter as ${typeof doFilter}`, 'it must be a function')
   if (initFilter !== null && typeof initFilter !== 'function') {
     return wrong(`exports initFilter as ${typeof initFilter}`, 'it must be a function')
@@ -59,9 +64,11 @@ export function checkShape(file: string, exported: Record<string, unknown>): Mod
   if (closeFilter !== null && typeof closeFilter !== 'function') {
     return wrong(`exports closeFilter as ${typeof closeFilter}`, 'it must be a function')
   }
-  if (onError !== 'defer' && onError !== 'pass') return wrong(`exports onError as ${shown(onError)}`, `use 'defer' or 'pass'`)
+  if (onError !== 'defer' && onError !== 'pass')
+    return wrong(`exports onError as ${shown(onError)}`, `use 'defer' or 'pass'`)
   const faults = schemaProblems(settings)
-  if (faults.length > 0) return wrong(`exports settings that are not usable: ${faults.join('; ')}`, 'see docs/authors on settings')
+  if (faults.length > 0)
+    return wrong(`exports settings that are not usable: ${faults.join('; ')}`, 'see docs/authors on settings')
 
   return {
     doFilter: doFilter as DoFilter,
@@ -79,7 +86,12 @@ function importProblem(file: string, thrown: unknown): LoadProblem {
   switch (code) {
     case 'ERR_MODULE_NOT_FOUND':
     case 'MODULE_NOT_FOUND':
-      return { file, line, text: `imports something that is not there: ${text}`, cure: 'install the package, or correct the path' }
+      return {
+        file,
+        line,
+        text: `imports something that is not there: ${text}`,
+        cure: 'install the package, or correct the path',
+      }
     case 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX':
     case 'ERR_INVALID_TYPESCRIPT_SYNTAX':
       return {
@@ -89,11 +101,21 @@ function importProblem(file: string, thrown: unknown): LoadProblem {
         cure: 'use types that can be erased (no enum, namespace or parameter properties; "erasableSyntaxOnly")',
       }
     case 'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING':
-      return { file, line, text: 'is TypeScript below node_modules, which Node does not run', cure: 'publish the filter as JavaScript' }
+      return {
+        file,
+        line,
+        text: 'is TypeScript below node_modules, which Node does not run',
+        cure: 'publish the filter as JavaScript',
+      }
     case 'EACCES':
-      return { file, line, text: `cannot be read: ${text}`, cure: 'let the mail server\'s user read it' }
+      return { file, line, text: `cannot be read: ${text}`, cure: "let the mail server's user read it" }
     default:
-      return { file, line, text: `cannot be loaded: ${text}`, cure: 'correct the module; "nodefilter check" tries it without the mail server' }
+      return {
+        file,
+        line,
+        text: `cannot be loaded: ${text}`,
+        cure: 'correct the module; "nodefilter check" tries it without the mail server',
+      }
   }
 }
 

@@ -145,7 +145,9 @@ async function check(options: CheckOptions, work: string, io: CommandIo): Promis
       const verdict = failure === null ? (outcome?.verdict ?? null) : null
       reports.push({
         message,
-        filters: (outcome?.trail ?? []).map(({ filter, outcome: said }) => (said === 'pass' ? filter : `${filter}:${said}`)).join(' '),
+        filters: (outcome?.trail ?? [])
+          .map(({ filter, outcome: said }) => (said === 'pass' ? filter : `${filter}:${said}`))
+          .join(' '),
         verdict: failure === null ? (verdict?.kind ?? 'pass') : `failed (${failure.kind})`,
         reply: verdict === null || verdict.kind === 'pass' ? '' : replyLines(verdict.reply).join(' / '),
         ms: Math.round((clock.monotonicMs() - sinceMs) * 10) / 10,
@@ -165,6 +167,12 @@ async function check(options: CheckOptions, work: string, io: CommandIo): Promis
 }
 
 function table(reports: readonly Report[]): string {
-  const rows = reports.map(({ message, filters, verdict, ms, reply, failure }) => [message, filters, verdict, ms.toFixed(1), failure ?? reply])
+  const rows = reports.map(({ message, filters, verdict, ms, reply, failure }) => [
+    message,
+    filters,
+    verdict,
+    ms.toFixed(1),
+    failure ?? reply,
+  ])
   return formatTable(['message', 'filters', 'verdict', 'ms', 'reply or cause'], rows)
 }

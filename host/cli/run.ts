@@ -61,8 +61,10 @@ function parseOptions(args: readonly string[], io: CommandIo): RunOptions | numb
         door: { type: 'string', default: 'courierfilter' },
       },
     })
-    if (values.door !== 'courierfilter') return usageError(io, 'run', `there is no door "${values.door}"; the one door is courierfilter`)
-    if (!/^[^./][^/]*$/.test(values.name)) return usageError(io, 'run', `"${values.name}" cannot be the name of a socket`)
+    if (values.door !== 'courierfilter')
+      return usageError(io, 'run', `there is no door "${values.door}"; the one door is courierfilter`)
+    if (!/^[^./][^/]*$/.test(values.name))
+      return usageError(io, 'run', `"${values.name}" cannot be the name of a socket`)
     return { config: values.config, set: values.set, stateDir: values['state-dir'], name: values.name }
   } catch (thrown) {
     return usageError(io, 'run', thrown instanceof Error ? thrown.message : String(thrown))
@@ -88,7 +90,10 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
     {
       version: packageVersion(),
       name: options.name,
-      courier: { socketDirectory: join(courier.localstatedir, 'allfilters'), spoolDirectory: join(courier.localstatedir, 'tmp') },
+      courier: {
+        socketDirectory: join(courier.localstatedir, 'allfilters'),
+        spoolDirectory: join(courier.localstatedir, 'tmp'),
+      },
       stateDirectory: options.stateDir ?? null,
       readConfiguration: () => {
         const next = unread ?? read()
@@ -107,13 +112,13 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
   }
   signalReady()
 
-  const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+  const { promise: ended, resolve: end } = Promise.withResolvers<undefined>()
   let asked = false
   const stop = (reason: string): void => {
     // Asked again: only messages without an answer are lost, and their senders try again.
-    if (asked && reason.startsWith('SIG')) end()
+    if (asked && reason.startsWith('SIG')) end(undefined)
     asked = true
-    void daemon.stop(reason).then(end)
+    void daemon.stop(reason).then(() => end(undefined))
   }
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))

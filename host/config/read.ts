@@ -205,6 +205,11 @@ function readTextFile(path: string): string {
   }
 }
 
+/** A folder that may not be looked at counts as there: to pass on to another one would be to read the wrong files. */
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+  try {
+    return statSync(path).isDirectory()
+  } catch (error) {
+    return codeOf(error) === 'EACCES'
+  }
 }

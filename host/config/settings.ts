@@ -7,7 +7,7 @@ import { didYouMean } from '../../courier-compat/near-match.ts'
 import { quoted } from '../../courier-compat/quoted.ts'
 import { checkSettings } from '../../courier-compat/setting-value.ts'
 import type { SettingOf } from '../../courier-compat/setting-value.ts'
-import type { SettingSchema, SettingSchemas } from '../../courier-compat/setting.ts'
+import type { SettingSchemas } from '../../courier-compat/setting.ts'
 
 /** The sections of nodefilter.conf and their settings, as administrators write them. Deeply frozen. */
 export const hostSchemas = deepFreeze({
@@ -188,7 +188,7 @@ export type CamelCase<Name extends string> = Name extends `${infer Head}_${infer
   : Name
 
 type InCamelCase<Table extends SettingSchemas> = {
-  readonly [Key in keyof Table & string as CamelCase<Key>]: SettingOf<Table[Key] & SettingSchema>
+  readonly [Key in keyof Table & string as CamelCase<Key>]: SettingOf<Table[Key]>
 }
 
 /** The host's settings, checked: durations in ms, sizes in octets; deeply frozen. */

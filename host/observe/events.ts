@@ -67,31 +67,42 @@ export function createEvents(log: Log) {
 
     /** In pythonfilter's shape, one line a recipient, so that patterns of fail2ban and the like go on matching. */
     refused: (filter: string, sender: string | null, recipient: string, reply: string) =>
-      tell('info', `${escapeText(filter)} reject,from=<${escapeText(sender ?? '')}>,addr=<${escapeText(recipient)}>: ${escapeText(reply)}`),
+      tell(
+        'info',
+        `${escapeText(filter)} reject,from=<${escapeText(sender ?? '')}>,addr=<${escapeText(recipient)}>: ${escapeText(reply)}`,
+      ),
     refusedMore: (filter: string, recipients: number) => tell('info', 'reject-lines-left-out', { filter, recipients }),
     failurePassed: (id: string, queueId: string | null, setting: string, cause: string) =>
       tell('warn', 'failure-passed', { id, queueId, setting, cause }),
     filterFailed: (id: string, queueId: string | null, filter: string, cause: string) =>
       tell('warn', 'filter-failed-passed', { id, queueId, filter, cause }),
 
-    configurationBroken: (problem: Problem) => tell('error', 'configuration-broken', { problem: formatProblem(problem) }),
-    configurationWarning: (problem: Problem) => tell('warn', 'configuration-warning', { problem: formatProblem(problem) }),
+    configurationBroken: (problem: Problem) =>
+      tell('error', 'configuration-broken', { problem: formatProblem(problem) }),
+    configurationWarning: (problem: Problem) =>
+      tell('warn', 'configuration-warning', { problem: formatProblem(problem) }),
     chainLoaded: (filters: readonly string[]) => tell('info', 'chain-loaded', { filters }),
     reloaded: () => tell('info', 'reloaded'),
-    reloadRefused: () => tell('error', 'reload-refused', { cause: 'the new configuration is broken; the old one goes on' }),
+    reloadRefused: () =>
+      tell('error', 'reload-refused', { cause: 'the new configuration is broken; the old one goes on' }),
 
     runnerStarted: (lane: string, pid: number) => tell('info', 'runner-started', { lane, pid }),
-    runnerEnded: (lane: string, pid: number, cause: string, inHand: number) => tell('warn', 'runner-ended', { lane, pid, cause, inHand }),
-    threadLost: (lane: string, slot: number, cause: string, inHand: number) => tell('warn', 'thread-lost', { lane, slot, cause, inHand }),
+    runnerEnded: (lane: string, pid: number, cause: string, inHand: number) =>
+      tell('warn', 'runner-ended', { lane, pid, cause, inHand }),
+    threadLost: (lane: string, slot: number, cause: string, inHand: number) =>
+      tell('warn', 'thread-lost', { lane, slot, cause, inHand }),
     threadBlocked: (lane: string, slot: number, ms: number, queueId: string | null, filter: string | null) =>
       tell('warn', 'thread-blocked', { lane, slot, ms: Math.round(ms), queueId, filter }),
-    threadStuck: (lane: string, slot: number) => tell('warn', 'thread-stuck', { lane, slot, cause: 'it cannot be ended; its runner is' }),
+    threadStuck: (lane: string, slot: number) =>
+      tell('warn', 'thread-stuck', { lane, slot, cause: 'it cannot be ended; its runner is' }),
     strayIgnored: (lane: string, slot: number, cause: string) => tell('warn', 'stray-ignored', { lane, slot, cause }),
-    runsAgain: (id: string, queueId: string | null, attempt: number, cause: string) => tell('warn', 'runs-again', { id, queueId, attempt, cause }),
+    runsAgain: (id: string, queueId: string | null, attempt: number, cause: string) =>
+      tell('warn', 'runs-again', { id, queueId, attempt, cause }),
 
     filterSaid: (level: 'info' | 'warn' | 'error', filter: string, queueId: string, text: string) =>
       tell(level, 'filter', { filter, queueId: queueId === '' ? null : queueId, text }),
-    filterOutput: (lane: string, stream: 'stdout' | 'stderr', text: string) => tell('info', 'filter-output', { lane, stream, text }),
+    filterOutput: (lane: string, stream: 'stdout' | 'stderr', text: string) =>
+      tell('info', 'filter-output', { lane, stream, text }),
     linesLeftOut: (lane: string, lines: number) => tell('warn', 'filter-lines-left-out', { lane, lines }),
     bug: (where: string, cause: string) => tell('error', 'bug', { where, cause }),
   }

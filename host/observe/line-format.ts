@@ -43,7 +43,12 @@ export function textLine(event: LogEvent, maxOctets: number = maxTextLine): stri
 
 /** Formats an event as one JSON object: `time` in ISO 8601, then level, event and the fields as they are. */
 export function jsonLine(event: LogEvent, wallMs: number): string {
-  return JSON.stringify({ time: new Date(wallMs).toISOString(), level: event.level, event: event.event, ...event.fields })
+  return JSON.stringify({
+    time: new Date(wallMs).toISOString(),
+    level: event.level,
+    event: event.event,
+    ...event.fields,
+  })
 }
 
 /**
@@ -57,11 +62,15 @@ export function quote(text: string): string {
 
 /** As `quote`, for text that stands inside other punctuation and so needs no quotes of its own. */
 export function escapeText(text: string): string {
-  return JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return JSON.stringify(text)
+    .slice(1, -1)
+    .replaceAll('\\"', '"')
+    .replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 function shown(value: string | number | boolean | readonly string[]): string {
   if (typeof value === 'object') return quote(value.join(' '))
-  if (typeof value === 'string') return quote(value.length > maxTextField ? `${value.slice(0, maxTextField)}...` : value)
+  if (typeof value === 'string')
+    return quote(value.length > maxTextField ? `${value.slice(0, maxTextField)}...` : value)
   return String(value)
 }

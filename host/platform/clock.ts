@@ -11,7 +11,7 @@ export interface Clock {
   wallMs(): number
   /** Milliseconds since some fixed moment; never goes back. */
   monotonicMs(): number
-  after(delayMs: number, action: () => void): Timer
+  readonly after: (delayMs: number, action: () => void) => Timer
   every(intervalMs: number, action: () => void): Timer
 }
 

@@ -35,7 +35,19 @@ export interface Runner {
 const heartbeat = { everyMs: 500, missed: 8 } as const
 
 /** The environment a runner gets: what programs need to find their way, and nothing a site may have put beside it. */
-const passedOn = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'prefix', 'exec_prefix', 'sysconfdir'] as const
+const passedOn = [
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'LANG',
+  'LC_ALL',
+  'TZ',
+  'TMPDIR',
+  'prefix',
+  'exec_prefix',
+  'sysconfdir',
+] as const
 
 /** Starts a runner. Errors show as `ended`. */
 export function startRunner(
@@ -46,7 +58,9 @@ export function startRunner(
 ): Runner {
   const token = randomBytes(18).toString('base64url')
   const program = new URL(`./process.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)
-  const env = Object.fromEntries(passedOn.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
+  const env = Object.fromEntries(
+    passedOn.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  )
   const child = platform.spawner(process.execPath, [...process.execArgv, program.pathname], env)
   const control = child.stdio[3] as Duplex | null | undefined
   const lines = new Map<number, Line>()

@@ -10,7 +10,8 @@ import type { OpenedPair } from '../pair.ts'
 import type { Platform } from '../platform/platform.ts'
 import { openLane, type Lane, type LaneEvents, type LanePlan, type LaneState } from './lane.ts'
 import type { LineServer } from './line-server.ts'
-import { afterLoss, type RunResult, type Ticket } from './ticket.ts'
+import { afterLoss } from './loss.ts'
+import type { RunResult, Ticket } from './ticket.ts'
 
 /** What runs, and its limits. */
 export interface SupervisorPlan {
@@ -48,7 +49,12 @@ const deadlineMarginMs = 300
 const soloIdleMs = 60_000
 
 /** Starts the runners of a plan. */
-export function startSupervisor(first: SupervisorPlan, server: LineServer, platform: Platform, log: Events): Supervisor {
+export function startSupervisor(
+  first: SupervisorPlan,
+  server: LineServer,
+  platform: Platform,
+  log: Events,
+): Supervisor {
   const { clock, files } = platform
   let plan = first
   const events: LaneEvents = {
@@ -56,12 +62,20 @@ export function startSupervisor(first: SupervisorPlan, server: LineServer, platf
     failed: (ticket, failure) => fail(ticket, failure),
     lost: (ticket, loss) => {
       if (ticket.settled) return
-      const next = afterLoss(ticket, loss, plan.chain.entries.every(({ rerun }) => rerun))
+      const next = afterLoss(
+        ticket,
+        loss,
+        plan.chain.entries.every(({ rerun }) => rerun),
+      )
       if (next.act === 'answer') return fail(ticket, next.failure)
       try {
         undoEdits(ticket.pair, ticket.pair.mark, files)
       } catch (thrown) {
-        return fail(ticket, { kind: 'internal', filter: null, text: `edits could not be undone: ${describeThrown(thrown)}` })
+        return fail(ticket, {
+          kind: 'internal',
+          filter: null,
+          text: `edits could not be undone: ${describeThrown(thrown)}`,
+        })
       }
       ticket.attempt++
       ticket.company = next.company

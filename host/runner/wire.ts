@@ -6,7 +6,7 @@
  * - line:    host <-> one worker thread, over the host's socket. Messages go down it and outcomes come up: one hop each way.
  * Everything a thread sends is checked here before the host believes it: a filter's code runs in the same process.
  */
-import { isVerdict, type Verdict } from '../../courier-compat/reply.ts'
+import { isVerdict } from '../../courier-compat/reply.ts'
 import type { ChainOutcome, TrailStep } from '../chain/chain.ts'
 import { isFailureKind, type Failure } from '../chain/failure.ts'
 import type { LoadPlan, LoadedFilter } from '../chain/loader.ts'
@@ -39,15 +39,20 @@ export type ControlUp =
   /** The thread's event loop stands still (or turns again): no new message for it. */
   | { readonly type: 'stalled'; readonly slot: number; readonly stalled: boolean }
   /** It stood still for the whole limit. `job` is the number of the message whose filter was being called, 0 if unknown. */
-  | { readonly type: 'blocked'; readonly slot: number; readonly job: number; readonly filter: number; readonly afterMs: number }
+  | {
+      readonly type: 'blocked'
+      readonly slot: number
+      readonly job: number
+      readonly filter: number
+      readonly afterMs: number
+    }
   /** The thread has ended, for certain: none of its code runs any more. */
   | { readonly type: 'thread-gone'; readonly slot: number; readonly text: string }
   /** The thread could not be ended: only the process can be. */
   | { readonly type: 'stuck'; readonly slot: number }
 
 /** Host -> thread. */
-export type LineDown =
-  { readonly type: 'run'; readonly jobs: readonly JobFrame[] } | { readonly type: 'leave' }
+export type LineDown = { readonly type: 'run'; readonly jobs: readonly JobFrame[] } | { readonly type: 'leave' }
 
 /** One message to run the chain over. */
 export interface JobFrame {
@@ -69,7 +74,13 @@ export type LineUp =
   | { readonly type: 'loaded'; readonly filters: readonly LoadedFilter[]; readonly warnings: readonly LoadProblem[] }
   | { readonly type: 'broken'; readonly problems: readonly LoadProblem[] }
   | { readonly type: 'done'; readonly results: readonly { readonly key: string; readonly outcome: unknown }[] }
-  | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly filter: string; readonly messageId: string; readonly text: string }
+  | {
+      readonly type: 'log'
+      readonly level: 'info' | 'warn' | 'error'
+      readonly filter: string
+      readonly messageId: string
+      readonly text: string
+    }
 
 /** Limits on what one message may bring up from a thread. */
 const outcomeLimits = { trail: 1000, notes: 50, textChars: 2000 } as const
@@ -86,7 +97,9 @@ export function cutOutcome(outcome: ChainOutcome): ChainOutcome {
   return {
     ...outcome,
     failure: outcome.failure === null ? null : { ...outcome.failure, text: cut(outcome.failure.text) },
-    trail: outcome.trail.slice(0, outcomeLimits.trail).map((step) => ({ ...step, text: step.text === null ? null : cut(step.text) })),
+    trail: outcome.trail
+      .slice(0, outcomeLimits.trail)
+      .map((step) => ({ ...step, text: step.text === null ? null : cut(step.text) })),
     notes: outcome.notes.slice(0, outcomeLimits.notes).map(([key, value]) => [cut(key), cut(value)] as const),
   }
 }
@@ -106,9 +119,11 @@ export function checkOutcome(value: unknown): ChainOutcome | string {
     return '"rerunWithout" is not a place in the list'
   }
   if ((verdict === null) !== (failure !== null)) return 'there must be either a verdict or a failure'
-  if (!Array.isArray(trail) || trail.length > outcomeLimits.trail || !trail.every(isTrailStep)) return 'the trail is not one'
-  if (!Array.isArray(notes) || notes.length > outcomeLimits.notes || !notes.every(isNote)) return 'the notes are not notes'
-  return { verdict: verdict as Verdict | null, by, failure, trail, notes, stray, rerunWithout }
+  if (!Array.isArray(trail) || trail.length > outcomeLimits.trail || !trail.every(isTrailStep))
+    return 'the trail is not one'
+  if (!Array.isArray(notes) || notes.length > outcomeLimits.notes || !notes.every(isNote))
+    return 'the notes are not notes'
+  return { verdict, by, failure, trail, notes, stray, rerunWithout }
 }
 
 function isFailure(value: unknown): value is Failure {
@@ -144,4 +159,30 @@ function isTextOrNull(value: unknown): value is string | null {
 /** True for a plain object: the first check of every frame. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** What a thread says of its filters, taken over only in the expected shape. */
+export function readLoadedFilters(value: unknown): LoadedFilter[] {
+  if (!Array.isArray(value)) return []
+  return value.filter(isRecord).map(({ index, alias, name, file, onError }) => ({
+    index: Number(index),
+    alias: String(alias),
+    name: String(name),
+    file: String(file),
+    onError: onError === 'pass' ? 'pass' : 'defer',
+  }))
+}
+
+/** What a thread says of why it cannot load its filters, cut to a bounded length. */
+export function readLoadProblems(value: unknown): LoadProblem[] {
+  if (!Array.isArray(value)) return []
+  return value
+    .filter(isRecord)
+    .slice(0, 1000)
+    .map(({ file, line, text, cure }) => ({
+      file: String(file),
+      line: typeof line === 'number' ? line : null,
+      text: String(text).slice(0, outcomeLimits.textChars),
+      cure: typeof cure === 'string' ? cure.slice(0, 500) : null,
+    }))
 }

@@ -136,7 +136,11 @@ async function runJob(
   }
   try {
     const { messageId, attempt, leftMs, without, bodyPath, controlPaths } = job
-    return await runChain(chain.filters, { pair: { bodyPath, controlPaths }, messageId, attempt, leftMs, without }, tools)
+    return await runChain(
+      chain.filters,
+      { pair: { bodyPath, controlPaths }, messageId, attempt, leftMs, without },
+      tools,
+    )
   } catch (thrown) {
     // Our own steps between the filters failed, for instance because the files are gone.
     const failure = { kind: 'internal', filter: null, text: describeThrown(thrown) } as const
@@ -186,7 +190,8 @@ function createThreadLog(up: Uplink, linesPerSecond: number): (alias: string, me
       if (limit === undefined) limits.set(alias, (limit = createRateLimit(linesPerSecond, () => performance.now())))
       if (!limit.allow()) return
       const refused = limit.takeRefused()
-      if (refused > 0) up.send({ type: 'log', level: 'warn', filter: alias, messageId: '', text: `${refused} lines were left out` })
+      if (refused > 0)
+        up.send({ type: 'log', level: 'warn', filter: alias, messageId: '', text: `${refused} lines were left out` })
       up.send({ type: 'log', level, filter: alias, messageId, text: String(text).slice(0, 2000) })
     }
     return { info: (text) => say('info', text), warn: (text) => say('warn', text), error: (text) => say('error', text) }

@@ -202,6 +202,8 @@ t.test('records: how a file is read', (t) => {
       `${name}: numbers`,
     )
   }
+  t.equal(recipientsOf(parseControl(latin1('r\n'.repeat(500_000)))).length, 500_000, 'as many records as there may be')
+  t.throws(() => parseControl(latin1('r\n'.repeat(500_001))), { message: /more than 500000 records/ }, 'and one more')
   const numbers: [text: string, want: number][] = [
     ['0', 0],
     ['12 1795234395 r', 12],
@@ -864,6 +866,7 @@ t.test('corpus', { skip: absent }, (t) => {
         },
         'sender, client, source, id',
       )
+      t.strictSame(control.parseControlFacts(paths.map((path) => readFileSync(path))), facts, 'the same from contents')
       t.equal(facts.relayClient, facts.source === 'authsmtp', 'RELAYCLIENT goes with authsmtp')
       t.equal(getSender(paths), want.sender ?? '', 'getSender')
       t.equal(getSendersIp(paths), want.ip ?? null, 'getSendersIp')

@@ -107,6 +107,7 @@ t.test('T100, T101 nosuccessdsn', async (t) => {
     ],
     'each is replaced in its own control file; the completed alias and the others are left alone',
   )
+  t.equal(done.lines.length, 3, 'and only what was replaced is told to the log')
   t.strictSame((await run(nosuccessdsn, several)).appended, ['', '', ''], 'a second run finds nothing to do')
 })
 

@@ -21,7 +21,12 @@ export const plainEnv = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 export async function runProgram(
   file: string,
   args: readonly string[],
-  options: { readonly input?: string; readonly cwd?: string; readonly env?: NodeJS.ProcessEnv; readonly limitMs?: number } = {},
+  options: {
+    readonly input?: string
+    readonly cwd?: string
+    readonly env?: NodeJS.ProcessEnv
+    readonly limitMs?: number
+  } = {},
 ): Promise<ProgramResult> {
   const folder = mkdtempSync(join(tmpdir(), 'nodefilter-run-'))
   const path = join(folder, 'output')

@@ -41,8 +41,7 @@ export async function connectSmtp(options: SmtpOptions): Promise<SmtpClient> {
   return {
     greeting,
     command,
-    authPlain: (user, password) =>
-      command(`AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`).toString('base64')}`),
+    authPlain: (user, password) => command(`AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`).toString('base64')}`),
     content: (message) => command(`${wireForm(message)}.`),
     quit: async () => {
       await command('QUIT')

@@ -40,7 +40,13 @@ export async function openSmtpSink(port: number): Promise<SmtpSink> {
           if (verb === 'MAIL') draft = { from: address, to: [], content: '' }
           if (verb === 'RCPT') draft.to.push(address)
           isContent = verb === 'DATA'
-          say(verb === 'EHLO' ? '250-sink.example.net\r\n250-8BITMIME\r\n250 SMTPUTF8' : isContent ? '354 Go on' : '250 2.0.0 Ok')
+          say(
+            verb === 'EHLO'
+              ? '250-sink.example.net\r\n250-8BITMIME\r\n250 SMTPUTF8'
+              : isContent
+                ? '354 Go on'
+                : '250 2.0.0 Ok',
+          )
           if (verb === 'QUIT') socket.end()
         }
       }

@@ -40,35 +40,42 @@ while (defined $socket->recv($line, 65536)) { $line =~ s/[\\r\\n\\0]+$//; $line 
 /** Binds the socket. Errors: Error if somebody else has it, as a machine with a log daemon has. */
 export async function openSyslog(): Promise<Syslog> {
   if (existsSync(socketPath)) {
-    const probe = spawn('perl', ['-MIO::Socket::UNIX', '-e', `exit !IO::Socket::UNIX->new(Peer => '${socketPath}', Type => SOCK_DGRAM)`])
+    const probe = spawn('perl', [
+      '-MIO::Socket::UNIX',
+      '-e',
+      `exit !IO::Socket::UNIX->new(Peer => '${socketPath}', Type => SOCK_DGRAM)`,
+    ])
     const inUse = await new Promise<boolean>((resolve) => probe.on('exit', (code) => resolve(code === 0)))
     if (inUse) throw new Error(`${socketPath} belongs to a log daemon`)
     rmSync(socketPath)
   }
   const child = spawn('perl', ['-e', reader], { stdio: ['ignore', 'pipe', 'inherit'] })
   const lines: LoggedLine[] = []
-  let isBound = false
-  let hasEnded = false
-  child.on('exit', () => (hasEnded = true))
+  const state = { isBound: false, hasEnded: false }
+  child.on('exit', () => (state.hasEnded = true))
   createInterface({ input: child.stdout }).on('line', (line) => {
-    if (!isBound) {
-      isBound = true
+    if (!state.isBound) {
+      state.isBound = true
       return
     }
-    const [, priority, text] = /^<([0-9]+)>(?:[A-Z][a-z]{2} [ 0-9:]{11} )?(.*)$/.exec(line) ?? [undefined, '6', line]
-    lines.push({ severity: Number(priority) % 8, text: text ?? '' })
+    const match = /^<([0-9]+)>(?:[A-Z][a-z]{2} [ 0-9:]{11} )?(.*)$/.exec(line)
+    lines.push({ severity: Number(match?.[1] ?? 6) % 8, text: match?.[2] ?? line })
   })
-  await until(`a socket at ${socketPath}`, () => isBound || hasEnded)
-  if (!isBound) throw new Error(`no socket at ${socketPath}`)
+  await until(`a socket at ${socketPath}`, () => state.isBound || state.hasEnded)
+  if (!state.isBound) throw new Error(`no socket at ${socketPath}`)
 
   return {
     lines,
     mark: () => lines.length,
     find: (pattern, mark, limitMs) =>
-      until(`a log line that matches ${pattern}`, () => lines.slice(mark).find(({ text }) => pattern.test(text)), limitMs),
+      until(
+        `a log line that matches ${pattern}`,
+        () => lines.slice(mark).find(({ text }) => pattern.test(text)),
+        limitMs,
+      ),
     close: async () => {
       child.kill('SIGTERM')
-      await until('the end of the log reader', () => hasEnded)
+      await until('the end of the log reader', () => state.hasEnded)
       rmSync(socketPath, { force: true })
     },
   }

@@ -45,7 +45,9 @@ export function createCourierDoor(options: CourierDoorOptions, platform: Platfor
     faults.at('door.accepted')
     asking.add(socket)
     const reader = createRequestReader(options.requestLimitOctets)
-    const timer = clock.after(options.requestTimeoutMs, () => refuse(`no whole request within ${options.requestTimeoutMs} ms`))
+    const timer = clock.after(options.requestTimeoutMs, () =>
+      refuse(`no whole request within ${options.requestTimeoutMs} ms`),
+    )
     // Closing without a word is heard as 432: the safe answer to whatever is no request.
     const refuse = (cause: string): void => {
       timer.cancel()
@@ -97,8 +99,8 @@ export function createCourierDoor(options: CourierDoorOptions, platform: Platfor
       // Closes the listening socket; its file, under the name it was renamed to, stays.
       server.close()
       for (const socket of asking) socket.destroy()
-      const { promise: late, resolve } = Promise.withResolvers<void>()
-      const timer = clock.after(limitMs, resolve)
+      const { promise: late, resolve } = Promise.withResolvers<undefined>()
+      const timer = clock.after(limitMs, () => resolve(undefined))
       await Promise.race([Promise.all(inHand), late])
       timer.cancel()
     },

@@ -21,7 +21,8 @@ const maxSocketPath = 107
 export async function listenForCourier(server: Server, directory: string, name: string, files: Files): Promise<string> {
   const path = join(directory, name)
   const hidden = join(directory, `.${name}`)
-  if (Buffer.byteLength(hidden) > maxSocketPath) throw new Error(`${hidden} is longer than a socket's path may be (${maxSocketPath})`)
+  if (Buffer.byteLength(hidden) > maxSocketPath)
+    throw new Error(`${hidden} is longer than a socket's path may be (${maxSocketPath})`)
   // A socket of the same name in Courier's other folder would be asked as well.
   const twin = join(dirname(directory), basename(directory) === 'filters' ? 'allfilters' : 'filters', name)
   files.rmSync(twin, { force: true })

@@ -1,0 +1,99 @@
+/**
+ * The roster: which threads a runner has, what each has in hand, and who takes the next message. Pure.
+ */
+import type { Ticket } from './ticket.ts'
+
+/** A thread that takes messages. */
+export interface Thread {
+  readonly slot: number
+  /** By the key under which each was sent. */
+  readonly inHand: Map<string, Ticket>
+  /** It runs one message that must be alone. */
+  exclusive: boolean
+  /** Its event loop stands still: nothing new for it until it turns again. */
+  stalled: boolean
+  /** It takes no more and is about to be ended. */
+  closing: boolean
+  /** Why it stands still or is ended, once that is known: the message's number and its filter's place in the list. */
+  blame: { readonly number: number; readonly filter: number; readonly text: string } | null
+}
+
+/** What goes where. */
+export interface Assignment {
+  readonly batches: ReadonlyMap<Thread, readonly Ticket[]>
+  /** Those no thread can take now, in their order. */
+  readonly held: readonly Ticket[]
+}
+
+/** The threads of one runner. */
+export interface Roster {
+  add(slot: number): void
+  get(slot: number): Thread | undefined
+  remove(slot: number): Thread | undefined
+  /** Removes and returns all. */
+  clear(): readonly Thread[]
+  readonly size: number
+  /** The thread that has this message in hand. */
+  holderOf(ticket: Ticket): Thread | undefined
+  /** Chooses a thread for each message, the first one first. The caller puts it in hand under a new key. */
+  assign(waiting: readonly Ticket[], takeInHand: (thread: Thread, ticket: Ticket) => void): Assignment
+}
+
+/** An empty roster. */
+export function createRoster(messagesPerThread: number): Roster {
+  const threads = new Map<number, Thread>()
+
+  /** The free thread with the fewest messages; one that is full counts only for a message that waits to be alone. */
+  const emptiest = (alone: boolean, reserved: Thread | null): Thread | null => {
+    let best: Thread | null = null
+    for (const thread of threads.values()) {
+      if (thread.exclusive || thread.stalled || thread.closing || thread === reserved) continue
+      if (!alone && thread.inHand.size >= messagesPerThread) continue
+      if (best === null || thread.inHand.size < best.inHand.size) best = thread
+    }
+    return best
+  }
+
+  return {
+    add: (slot) =>
+      void threads.set(slot, {
+        ...{ slot, inHand: new Map(), exclusive: false, stalled: false, closing: false, blame: null },
+      }),
+    get: (slot) => threads.get(slot),
+    remove: (slot) => {
+      const thread = threads.get(slot)
+      threads.delete(slot)
+      return thread
+    },
+    clear: () => {
+      const all = [...threads.values()]
+      threads.clear()
+      return all
+    },
+    get size() {
+      return threads.size
+    },
+    holderOf: (ticket) => [...threads.values()].find(({ inHand }) => inHand.get(ticket.key) === ticket),
+    assign: (waiting, takeInHand) => {
+      const batches = new Map<Thread, Ticket[]>()
+      const held: Ticket[] = []
+      let reserved: Thread | null = null
+      for (const ticket of waiting) {
+        const alone = ticket.company !== 'any'
+        const thread = emptiest(alone, reserved)
+        if (thread === null || (alone && thread.inHand.size > 0)) {
+          // A message that must be alone keeps one thread from filling up again, or its turn would never come.
+          if (alone) reserved ??= thread
+          held.push(ticket)
+          continue
+        }
+        thread.exclusive = alone
+        takeInHand(thread, ticket)
+        const batch = batches.get(thread)
+        if (batch === undefined) batches.set(thread, [ticket])
+        else batch.push(ticket)
+      }
+      return { batches, held }
+    },
+  }
+}
