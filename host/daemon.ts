@@ -14,7 +14,7 @@ import type { HostSettings } from './config/settings.ts'
 import { createCourierDoor } from './doors/courierfilter/door.ts'
 import type { Door } from './doors/door.ts'
 import { takeInstanceLock } from './instance-lock.ts'
-import { createIntake, type FailurePolicy, type IntakeOptions, type Run } from './intake.ts'
+import { createIntake, type IntakeOptions, type Run } from './intake.ts'
 import { createEvents } from './observe/events.ts'
 import type { Log } from './observe/log.ts'
 import { openSpool, type OpenedPair, type Spool } from './pair.ts'
@@ -54,6 +54,9 @@ export interface StartFailure {
 
 /** How often a broken state is told again. */
 const brokenReportMs = 60_000
+
+/** A wrong file named as the list can hold any number of problems; these are enough to see that. */
+const maxReported = 20
 
 /** Opens everything. Never rejects. */
 export async function startDaemon(
@@ -96,9 +99,7 @@ export async function startDaemon(
     events.chainLoaded(state.filters.map(({ alias }) => alias))
     return []
   }
-  const report = (): void => {
-    for (const problem of problems) events.configurationBroken(problem)
-  }
+  const report = (): void => reportProblems(problems, events)
 
   problems = await load(configuration)
   report()
@@ -159,7 +160,7 @@ export async function startDaemon(
   return {
     reload: async () => {
       const found = await load(options.readConfiguration())
-      for (const problem of found) events.configurationBroken(problem)
+      reportProblems(found, events)
       if (found.length > 0 && supervisor !== null) events.reloadRefused()
       else problems = found
       if (found.length > 0) return false
@@ -169,6 +170,11 @@ export async function startDaemon(
     },
     stop: (reason) => (stopped ??= stop(reason)),
   }
+}
+
+function reportProblems(problems: readonly Problem[], events: ReturnType<typeof createEvents>): void {
+  for (const problem of problems.slice(0, maxReported)) events.configurationBroken(problem)
+  if (problems.length > maxReported) events.moreProblems(problems.length - maxReported)
 }
 
 async function openLines(stateDirectory: string, platform: Platform): Promise<LineServer | Problem> {
@@ -205,16 +211,11 @@ function intakeOptions(
   return {
     spool: findSpool(courierfilter.spoolDir ?? options.courier.spoolDirectory, platform),
     deadlineMs: host.deadline,
-    onFailure: policy(courierfilter.onFailure),
-    onFailureLocal: policy(courierfilter.onFailureLocal),
-    onFailureDsn: policy(courierfilter.onFailureDsn),
-    whenBroken: policy(host.whenBroken),
+    onFailure: courierfilter.onFailure,
+    onFailureLocal: courierfilter.onFailureLocal,
+    onFailureDsn: courierfilter.onFailureDsn,
+    whenBroken: host.whenBroken,
   }
-}
-
-/** The settings' check lets only these two words through; whatever else it were is the safe one. */
-function policy(word: string): FailurePolicy {
-  return word === 'pass' ? 'pass' : 'defer'
 }
 
 function findSpool(path: string, { files }: Platform): Spool | null {

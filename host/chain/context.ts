@@ -18,7 +18,7 @@ export interface MessageView {
 /** A context, and the host's handle on its signal. */
 export interface OpenContext {
   readonly context: FilterContext
-  abort(reason: Error): void
+  readonly abort: (reason: Error) => void
 }
 
 /**

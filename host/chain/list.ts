@@ -62,19 +62,19 @@ export function parseList(text: string, file: string, dialect: ListDialect): Par
       warnings,
     }
   }
-  for (const [index, row] of text
-    .replace(/^\ufeff/, '')
-    .split(/\r\n|\n|\r/)
-    .entries()) {
+  const rows = text.replace(/^\ufeff/, '').split(/\r\n|\n|\r/)
+  let filterLines = 0
+  for (const [index, row] of rows.entries()) {
     const lineNumber = index + 1
     if (/^[ \t]*(?:#|$)/.test(row)) continue
+    // Faulty lines count too: a file of another kind is not to be told of line by line.
+    if (filterLines++ === listLimits.entries) {
+      problems.push(at(lineNumber, { text: `the list has more than ${listLimits.entries} filters`, cure: null }))
+      break
+    }
     if (row.length > listLimits.lineChars) {
       problems.push(at(lineNumber, { text: `the line has more than ${listLimits.lineChars} characters`, cure: null }))
       continue
-    }
-    if (listed.length === listLimits.entries) {
-      problems.push(at(lineNumber, { text: `the list has more than ${listLimits.entries} filters`, cure: null }))
-      break
     }
     const { line, ...said } = readListLine(row, dialect)
     problems.push(...said.problems.map((remark) => at(lineNumber, remark)))
@@ -104,8 +104,9 @@ function aliasClash(entry: Listed, listed: readonly Listed[]): Remark | null {
   const { alias, name } = entry
   const cure = 'choose another alias'
   const named = alias === name ? undefined : listed.find((other) => other.name === alias)
-  if (named !== undefined)
+  if (named !== undefined) {
     return { text: `the alias ${quoted(alias)} is the name of the filter in line ${named.line}`, cure }
+  }
   const twin = listed.find(
     (other) => other.runsAs === alias && (other.index < entry.index || (other !== entry && other.alias === null)),
   )

@@ -6,6 +6,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import type { FilterLog, FilterSetup, OnError } from '../../courier-compat/filter.ts'
+import { didYouMean } from '../../courier-compat/near-match.ts'
 import { checkSettings } from '../../courier-compat/setting-value.ts'
 import type { ChainFilter } from './chain.ts'
 import { describeThrown, placeOfError } from './failure.ts'
@@ -13,6 +14,7 @@ import type { ChainEntry } from './list.ts'
 import type { LoadProblem } from './load-problem.ts'
 import { checkCodePlace, findModule } from './module-file.ts'
 import { importModule, type ModuleShape } from './module-shape.ts'
+import { lineOptions } from './with-options.ts'
 
 /** What to load. */
 export interface LoadPlan {
@@ -123,7 +125,8 @@ async function initialise(
       file: entry.file,
       line: entry.line,
       text: `filter "${entry.alias}": ${key}: ${text}`,
-      cure: null,
+      // What is no setting of the filter may have been meant for the host.
+      cure: key in module.settings ? null : didYouMean(key, Object.keys(lineOptions)),
     }))
   }
   if (module.initFilter === null) return []

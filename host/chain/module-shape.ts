@@ -5,6 +5,7 @@ import type { SettingSchemas } from '../../courier-compat/setting.ts'
 import { schemaProblems } from '../../courier-compat/setting-value.ts'
 import { describeThrown, placeOfError } from './failure.ts'
 import type { LoadProblem } from './load-problem.ts'
+import { lineOptions } from './with-options.ts'
 
 /** The exports of a module, checked. */
 export interface ModuleShape {
@@ -66,7 +67,7 @@ export function checkShape(file: string, exported: Record<string, unknown>): Mod
   }
   if (onError !== 'defer' && onError !== 'pass')
     return wrong(`exports onError as ${shown(onError)}`, `use 'defer' or 'pass'`)
-  const faults = schemaProblems(settings)
+  const faults = schemaProblems(settings, Object.keys(lineOptions))
   if (faults.length > 0)
     return wrong(`exports settings that are not usable: ${faults.join('; ')}`, 'see docs/authors on settings')
 

@@ -82,7 +82,7 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
     })
   const first = read()
   const { level, file, maxBuffer } = first.remaining.log
-  const logOptions = { level: logLevel(level), textDescriptor: 2, maxBufferOctets: maxBuffer }
+  const logOptions = { level, textDescriptor: 2, maxBufferOctets: maxBuffer }
   const log = openLog({ ...logOptions, jsonFile: file }, platform.clock)
   let unread: Configuration | null = first
 
@@ -130,8 +130,4 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
   await ended
   await log.close(500)
   return exitCodes.ok
-}
-
-function logLevel(word: string): 'error' | 'warn' | 'info' | 'debug' {
-  return word === 'error' || word === 'warn' || word === 'debug' ? word : 'info'
 }

@@ -64,7 +64,6 @@ export function findConfigDirectory(
 /** Reads nodefilter.conf and the filter list, and checks both. */
 export function readConfiguration(request: ConfigurationRequest): Configuration {
   const { readFile = readTextFile, isDirectory = isFolder } = request
-  const problems: Problem[] = []
   const files: string[] = []
   const read = (path: string): string => {
     const text = readFile(path)
@@ -72,33 +71,40 @@ export function readConfiguration(request: ConfigurationRequest): Configuration 
     return text
   }
 
-  let directory = request.directory
-  if (directory !== null && !isDirectory(directory)) {
-    problems.push(wholeFile(directory, 'no such folder', 'make it, or name another one with -c'))
-    directory = null
-  }
+  const isThere = request.directory !== null && isDirectory(request.directory)
+  const directory = isThere ? request.directory : null
   const written: Written = { values: new Map(), places: new Map() }
-  if (directory !== null) problems.push(...readConf(join(directory, 'nodefilter.conf'), read, written))
-  const isConfSound = problems.length === 0
-  problems.push(...takeSets(request.sets, written))
+  const confProblems =
+    directory !== null
+      ? readConf(join(directory, 'nodefilter.conf'), read, written)
+      : request.directory !== null
+        ? [wholeFile(request.directory, 'no such folder', 'make it, or name another one with -c')]
+        : []
+  const setProblems = takeSets(request.sets, written)
   const checked = checkHostSettings(
     Object.fromEntries([...written.values].map(([section, keys]) => [section, Object.fromEntries(keys)])),
   )
-  problems.push(...checked.problems.map((problem) => placed(problem, written)))
-  const settings = problems.length === 0 ? checked.settings : null
+  const inPlace = (problem: HostSettingProblem): Problem => placed(problem, written)
+  const problems = [...confProblems, ...setProblems, ...checked.problems.map(inPlace)]
 
   const path = checked.settings.chain.list ?? (directory === null ? null : join(directory, 'filters.conf'))
   // Where the folder, nodefilter.conf or `list` itself is at fault the list may be elsewhere: "no such file" would mislead.
-  const isPlaceKnown = isConfSound && !checked.problems.some((problem) => problem.key === 'list')
+  const isPlaceKnown = confProblems.length === 0 && !checked.problems.some((problem) => problem.key === 'list')
   const list =
     request.listText === undefined
       ? readList(path, isPlaceKnown, read)
       : parseList(request.listText, givenList, 'nodefilter')
-  problems.push(...list.problems)
-  const warnings = [...checked.warnings.map((warning) => placed(warning, written)), ...list.warnings]
-  return { settings, remaining: checked.settings, list, problems, warnings, files }
+  return {
+    settings: problems.length === 0 ? checked.settings : null,
+    remaining: checked.settings,
+    list,
+    problems: [...problems, ...list.problems],
+    warnings: [...checked.warnings.map(inPlace), ...list.warnings],
+    files,
+  }
 }
 
+/** What a problem of `listText` names in place of a file. */
 const givenList = 'the filter list given'
 
 /** What administrators wrote, by section and key, and where: a section's own place stands under the key `''`. */

@@ -219,7 +219,7 @@ export function checkHostSettings(raw: Readonly<Record<string, Readonly<Record<s
   const sections: [string, unknown][] = []
   for (const [section, schemas] of Object.entries<SettingSchemas>(hostSchemas)) {
     const checked = checkSettings(schemas, writtenIn(raw, section))
-    problems.push(...checked.problems.map(({ key, text }) => ({ section, key, text, cure: null })))
+    for (const { key, text } of checked.problems) problems.push({ section, key, text, cure: null })
     const values: [string, unknown][] = Object.entries(checked.values)
     sections.push([section, Object.fromEntries(values.map(([key, value]) => [camelCase(key), value]))])
   }

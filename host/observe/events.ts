@@ -79,6 +79,7 @@ export function createEvents(log: Log) {
 
     configurationBroken: (problem: Problem) =>
       tell('error', 'configuration-broken', { problem: formatProblem(problem) }),
+    moreProblems: (problems: number) => tell('error', 'configuration-broken', { andMore: problems }),
     configurationWarning: (problem: Problem) =>
       tell('warn', 'configuration-warning', { problem: formatProblem(problem) }),
     chainLoaded: (filters: readonly string[]) => tell('info', 'chain-loaded', { filters }),

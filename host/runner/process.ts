@@ -90,6 +90,9 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
     }
     pool.run(task).then(
       () => {
+        // It gives no more beats, and is not to be taken for one that stands still.
+        clearPulse(pulses, slot)
+        watch.reset(slot)
         leaving++
         if (leaving === start.threads) process.exitCode = 0
         if (leaving === start.threads) void pool.destroy().then(() => control.destroy())

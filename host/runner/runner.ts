@@ -65,6 +65,7 @@ export function startRunner(
   const control = child.stdio[3] as Duplex | null | undefined
   const lines = new Map<number, Line>()
   let over = false
+  let leaving = false
   let unanswered = 0
   let asked = 0
   let askedAtMs = platform.clock.monotonicMs()
@@ -100,6 +101,8 @@ export function startRunner(
 
   const unregister = server.register(token, (slot, line) => {
     lines.set(slot, line)
+    // A thread that was still on its way when the others were told.
+    if (leaving) line.send({ type: 'leave' })
     line.onFrame = (frame) => {
       if (!over) events.frame(slot, frame)
     }
@@ -143,6 +146,7 @@ export function startRunner(
     send: (slot, jobs) => lines.get(slot)?.send({ type: 'run', jobs }),
     endThread: (slot) => tell({ type: 'kill-thread', slot }),
     leave: () => {
+      leaving = true
       for (const line of lines.values()) line.send({ type: 'leave' })
     },
     kill,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { schemaProblems } from '../../courier-compat/setting-value.ts'
@@ -435,10 +436,27 @@ void t.test('an entry', (t) => {
   t.end()
 })
 
+void t.test("the manual's page", (t) => {
+  const page = readFileSync(new URL('../../docs/filters-conf.md', import.meta.url), 'utf8')
+  const [example = ''] = /(?<=^```\n)# [^]*?(?=^```)/m.exec(page) ?? []
+  const { entries, problems, warnings } = read(example)
+  t.strictSame([entries.length, problems, warnings], [5, [], []], 'its example is a sound list')
+  const told = page.match(/^\/etc\/nodefilter\/filters\.conf:\d: .*$/gm)?.map((line) => line.replace(/^.*?: /, ''))
+  const wrong = read('w for greylst\ngreylist\nclamav FOR greylist')
+  t.strictSame(
+    [...wrong.warnings, ...wrong.problems].map((line) => line.replace(/^.*?: /, '')),
+    told,
+    'its messages are those that are told',
+  )
+  for (const option of Object.keys(lineOptions)) t.match(page, `| \`${option}\` |`, `it names ${option}`)
+  t.end()
+})
+
 void t.test('limits', (t) => {
   const many = (count: number) => Array.from({ length: count }, (_, index) => `f${index}`).join('\n')
   t.strictSame(read(many(listLimits.entries)).problems, [], 'a thousand filters are a list')
   t.strictSame(read(`#\n${many(1002)}`).problems, ['f:1002: the list has more than 1000 filters'], 'one more is not')
+  t.equal(read('é\n'.repeat(400_000)).problems.length, 1001, 'faulty lines count too')
   const long = `e for ${'x'.repeat(listLimits.lineChars)}`
   t.strictSame(
     read(`a\n${long}\n#${long}`).problems,

@@ -197,6 +197,16 @@ void t.test('a nodefilter.conf that is wrong', (t) => {
   t.end()
 })
 
+void t.test('a file of nothing but mistakes is told of all the same', (t) => {
+  const many = 150_000
+  t.equal(readTexts({ 'nodefilter.conf': '[\n'.repeat(many), 'filters.conf': '' }).problems.length, many)
+  const keys = Array.from({ length: many }, (_, index) => `k${index}=\n`).join('')
+  t.equal(readTexts({ 'nodefilter.conf': `[host]\n${keys}`, 'filters.conf': '' }).problems.length, many)
+  const rows = Array.from({ length: 900 }, (_, index) => `f${index} for ${'a, '.repeat(380)}`).join('\n')
+  t.equal(readTexts({ 'filters.conf': rows }).problems.length, 342_000)
+  t.end()
+})
+
 void t.test('a configuration that is right', (t) => {
   const conf = [
     '; mine',

@@ -28,13 +28,21 @@ export interface Syslog {
 
 const socketPath = '/dev/log'
 
+// Ends with its standard input, so that it does not outlive a test that was killed.
 const reader = `
-use strict; use IO::Socket::UNIX; $| = 1;
+use strict; use IO::Socket::UNIX; use IO::Select; $| = 1;
 my $socket = IO::Socket::UNIX->new(Local => '${socketPath}', Type => SOCK_DGRAM) or die "cannot bind: $!\\n";
 chmod 0666, '${socketPath}';
 print "bound\\n";
-my $line;
-while (defined $socket->recv($line, 65536)) { $line =~ s/[\\r\\n\\0]+$//; $line =~ s/\\n/ /g; print "$line\\n"; }
+my $ready = IO::Select->new($socket, \\*STDIN);
+while (1) {
+  for my $handle ($ready->can_read) {
+    exit 0 if $handle == \\*STDIN;
+    my $line;
+    $socket->recv($line, 65536);
+    $line =~ s/[\\r\\n\\0]+$//; $line =~ s/\\n/ /g; print "$line\\n";
+  }
+}
 `
 
 /** Binds the socket. Errors: Error if somebody else has it, as a machine with a log daemon has. */
@@ -49,7 +57,7 @@ export async function openSyslog(): Promise<Syslog> {
     if (inUse) throw new Error(`${socketPath} belongs to a log daemon`)
     rmSync(socketPath)
   }
-  const child = spawn('perl', ['-e', reader], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('perl', ['-e', reader], { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines: LoggedLine[] = []
   const state = { isBound: false, hasEnded: false }
   child.on('exit', () => (state.hasEnded = true))
@@ -74,7 +82,7 @@ export async function openSyslog(): Promise<Syslog> {
         limitMs,
       ),
     close: async () => {
-      child.kill('SIGTERM')
+      child.stdin.end()
       await until('the end of the log reader', () => state.hasEnded)
       rmSync(socketPath, { force: true })
     },
