@@ -61,7 +61,8 @@ export function createIntake(
   log: Events,
 ): Intake {
   const { clock, files, faults } = platform
-  const stopping = Promise.withResolvers<Run>()
+  const undecided = new Set<(run: Run) => void>()
+  let stopped: Run | null = null
   let inHand = 0
 
   const decide = async (
@@ -75,7 +76,7 @@ export function createIntake(
       if (spool === null) throw new PairRefused('the spool folder is not there')
       pair = openPair(message.pair, spool, files)
       faults.at('intake.pair-opened')
-      const result = await Promise.race([run(id, pair, sinceMs + deadlineMs), stopping.promise])
+      const result = await untilStopped(run(id, pair, sinceMs + deadlineMs))
       return { pair, result }
     } catch (thrown) {
       const refused = thrown instanceof PairRefused
@@ -83,6 +84,14 @@ export function createIntake(
       if (!refused) log.bug('intake', thrown instanceof Error ? (thrown.stack ?? text) : text)
       return { pair, result: failedRun(refused ? 'pair' : 'internal', text) }
     }
+  }
+
+  const untilStopped = (running: Promise<Run>): Promise<Run> => {
+    if (stopped !== null) return Promise.resolve(stopped)
+    return new Promise((resolve, reject) => {
+      undecided.add(resolve)
+      running.then(resolve, reject).finally(() => undecided.delete(resolve))
+    })
   }
 
   const take: Take = async (message, answer) => {
@@ -130,7 +139,10 @@ export function createIntake(
   return {
     take,
     inHand: () => inHand,
-    stop: () => stopping.resolve(failedRun('stopping', 'the host was stopped before there was a verdict')),
+    stop: () => {
+      stopped = failedRun('stopping', 'the host was stopped before there was a verdict')
+      for (const give of undecided) give(stopped)
+    },
   }
 }
 

@@ -86,6 +86,9 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
   const log = openLog({ ...logOptions, jsonFile: file }, platform.clock)
   let unread: Configuration | null = first
 
+  // From the first moment: unhandled, the signal would end the process.
+  let reload = (): void => undefined
+  process.on('SIGHUP', () => reload())
   const daemon = await startDaemon(
     {
       version: packageVersion(),
@@ -111,6 +114,10 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
     return daemon.kind === 'another-instance' ? exitCodes.tempFail : exitCodes.unavailable
   }
   signalReady()
+  reload = () => {
+    log.reopen()
+    void daemon.reload()
+  }
 
   const { promise: ended, resolve: end } = Promise.withResolvers<undefined>()
   let asked = false
@@ -122,10 +129,6 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
   }
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))
-  process.on('SIGHUP', () => {
-    log.reopen()
-    void daemon.reload()
-  })
   onStandardInputEnd(() => stop('end of standard input'))
   await ended
   await log.close(500)

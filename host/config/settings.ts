@@ -118,7 +118,7 @@ export const hostSchemas = deepFreeze({
       default: 1000,
       min: 1,
       max: 50_000,
-      text: 'How many connections may be open; one more is answered 451.',
+      text: 'How many connections may be open; one more is closed, which Courier hears as 432.',
     },
     request_limit: {
       type: 'size',

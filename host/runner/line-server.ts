@@ -1,6 +1,7 @@
 /** The host's private socket, on which worker threads connect; each connection is handed to the runner it belongs to. */
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import type { Files } from '../platform/files.ts'
+import { listenPrivately } from '../platform/private-socket.ts'
 import { createFrameReader, encodeFrames, type FrameReader } from './frames.ts'
 import { isRecord, type LineDown } from './wire.ts'
 
@@ -33,8 +34,9 @@ export async function openLineServer(path: string, files: Files): Promise<LineSe
   const homes = new Map<string, (slot: number, line: Line) => void>()
   const server = createServer((socket) => greet(socket, homes))
   files.rmSync(path, { force: true })
-  await listen(server, path)
-  files.chmodSync(path, 0o600)
+  await listenPrivately(server, { path })
+  // A failed accept (no descriptors left) costs that thread its connection; it dies and comes again.
+  server.on('error', () => undefined)
   return {
     path,
     register: (token, accept) => {
@@ -43,18 +45,6 @@ export async function openLineServer(path: string, files: Files): Promise<LineSe
     },
     close: () => void server.close(),
   }
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, () => {
-      server.off('error', reject)
-      // A failed accept (no descriptors left) costs that thread its connection; it dies and comes again.
-      server.on('error', () => undefined)
-      resolve()
-    })
-  })
 }
 
 function greet(socket: Socket, homes: ReadonlyMap<string, (slot: number, line: Line) => void>): void {

@@ -62,7 +62,17 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
   pool.on('error', () => undefined)
 
   const workers = new Map<number, Worker>()
-  let leaving = 0
+  let leaving = false
+  let occupied = start.threads
+
+  /** A slot is free for good; the last one ends the process. */
+  const vacate = (slot: number): void => {
+    // It gives no more beats, and is not to be taken for one that stands still.
+    clearPulse(pulses, slot)
+    watch.reset(slot)
+    occupied--
+    if (occupied === 0) void pool.destroy().then(() => control.destroy())
+  }
 
   /** Gives a slot a thread, and another one whenever it dies, until one leaves in peace. */
   const occupy = (slot: number, pauseMs: number): void => {
@@ -76,7 +86,7 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
         tell({ type: 'thread-gone', slot, text: cause })
         const young = systemClock.monotonicMs() - sinceMs < respawn.youngMs
         const nextMs = young ? Math.min(respawn.maxMs, Math.max(respawn.firstMs, pauseMs * 2)) : 0
-        systemClock.after(nextMs, () => occupy(slot, nextMs))
+        systemClock.after(nextMs, () => (leaving ? vacate(slot) : occupy(slot, nextMs)))
       })
     }
     const task: ThreadTask = {
@@ -89,14 +99,7 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
       faults: start.faults,
     }
     pool.run(task).then(
-      () => {
-        // It gives no more beats, and is not to be taken for one that stands still.
-        clearPulse(pulses, slot)
-        watch.reset(slot)
-        leaving++
-        if (leaving === start.threads) process.exitCode = 0
-        if (leaving === start.threads) void pool.destroy().then(() => control.destroy())
-      },
+      () => vacate(slot),
       (thrown: unknown) => again(describeThrown(thrown)),
     )
   }
@@ -137,6 +140,9 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
           return tell({ type: 'pong', number: frame.number })
         case 'kill-thread':
           return endThread(frame.slot)
+        case 'leave':
+          leaving = true
+          return
         case 'start':
           return
         default:

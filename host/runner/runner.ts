@@ -1,6 +1,7 @@
 /** The host's side of one runner process: starts it, hears its threads, asks whether it lives, and ends it. */
 import { randomBytes } from 'node:crypto'
 import type { Duplex, Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import type { Platform } from '../platform/platform.ts'
 import { createFrameReader, encodeFrames } from './frames.ts'
 import type { Line, LineServer } from './line-server.ts'
@@ -57,11 +58,11 @@ export function startRunner(
   events: RunnerEvents,
 ): Runner {
   const token = randomBytes(18).toString('base64url')
-  const program = new URL(`./process.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)
+  const program = fileURLToPath(new URL(`./process.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url))
   const env = Object.fromEntries(
     passedOn.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   )
-  const child = platform.spawner(process.execPath, [...process.execArgv, program.pathname], env)
+  const child = platform.spawner(process.execPath, [...process.execArgv, program], env)
   const control = child.stdio[3] as Duplex | null | undefined
   const lines = new Map<number, Line>()
   let over = false
@@ -147,6 +148,7 @@ export function startRunner(
     endThread: (slot) => tell({ type: 'kill-thread', slot }),
     leave: () => {
       leaving = true
+      tell({ type: 'leave' })
       for (const line of lines.values()) line.send({ type: 'leave' })
     },
     kill,

@@ -30,6 +30,8 @@ export interface StartFrame {
 export type ControlDown =
   | StartFrame
   | { readonly type: 'ping'; readonly number: number }
+  /** No slot gets another thread; the runner ends when the last thread has left. */
+  | { readonly type: 'leave' }
   /** End this thread now; a fresh one takes its slot. */
   | { readonly type: 'kill-thread'; readonly slot: number }
 

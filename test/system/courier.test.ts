@@ -44,6 +44,7 @@ if (obstacle === null) await suite()
 else t.plan(0, obstacle)
 
 async function suite(): Promise<void> {
+  t.setTimeout(240_000)
   await installCourier()
   await stopCourier()
   await configureCourier()

@@ -7,6 +7,7 @@
 import type { Server } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import type { Files } from '../../platform/files.ts'
+import { listenPrivately } from '../../platform/private-socket.ts'
 
 /** Connections that may wait for `accept`. */
 const backlog = 128
@@ -27,26 +28,15 @@ export async function listenForCourier(server: Server, directory: string, name: 
   const twin = join(dirname(directory), basename(directory) === 'filters' ? 'allfilters' : 'filters', name)
   files.rmSync(twin, { force: true })
   files.rmSync(hidden, { force: true })
-  // From its first moment nobody but the own user may connect; the group is let in once it listens.
-  const umask = process.umask(0o177)
   try {
-    await listen(server, hidden)
-  } finally {
-    process.umask(umask)
+    await listenPrivately(server, { path: hidden, backlog })
+  } catch (thrown) {
+    throw new Error(`cannot listen on ${hidden}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, {
+      cause: thrown,
+    })
   }
   // Local submissions are handed over by the submitting user's process, which has the mail group (spec courier 4.1).
   files.chmodSync(hidden, 0o660)
   files.renameSync(hidden, path)
   return path
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error): void => reject(new Error(`cannot listen on ${path}: ${error.message}`))
-    server.once('error', failed)
-    server.listen({ path, backlog }, () => {
-      server.off('error', failed)
-      resolve()
-    })
-  })
 }
