@@ -3,6 +3,7 @@ import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { configDirectories } from '../config/read.ts'
+import { defaultStateDirectory } from '../state-folder.ts'
 import { exitCodes, type Command, type CommandIo } from './command.ts'
 import { applyStep } from './courier/apply.ts'
 import { readEnableFacts, type CourierMachine } from './courier/enable-facts.ts'
@@ -41,7 +42,7 @@ export const courierCommand: Command = createCourierCommand({
   nodePath: () => process.execPath,
   programPath: () => realpathSync(process.argv[1] ?? ''),
   configFolders: configDirectories,
-  stateDirectory: '/var/lib/nodefilter',
+  stateDirectory: defaultStateDirectory,
 })
 
 /** The command on any machine. */

@@ -299,7 +299,7 @@ void t.test('enable, enable again, disable', async (t) => {
   writeFileSync(m.paths.launcher, `${text}# changed\n`)
   const again = await m.run('enable')
   t.equal(again.code, 0)
-  t.match(again.out, /was enabled already.*filterctl stop nodefilter/s)
+  t.match(again.out, /was enabled already.*courierfilter stop; courierfilter start/)
   t.equal(readFileSync(m.paths.launcher, 'utf8'), text, 'the launcher is refreshed')
   t.equal(readFileSync(join(m.paths.config, 'filters.conf'), 'utf8'), '# mine\n', 'the configuration is not')
   t.strictSame(m.calls, ['filterctl start nodefilter'], 'no second start, which filterctl would refuse')

@@ -18,6 +18,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { isLauncher, launcherScript, shellQuote } from '../../host/cli/courier/launcher.ts'
+import { until } from '../helpers/until.ts'
 
 const standIn = join(import.meta.dirname, '../fixtures/launcher-host.mjs')
 const seesProcesses = existsSync('/proc/self/environ')
@@ -28,17 +29,6 @@ interface HostEvent {
   readonly pid: number
   readonly args?: readonly string[]
   readonly holdsReady?: boolean
-}
-
-/** Looks again and again until `probe` gives something; an error that names what was awaited at the deadline. */
-async function until<T>(what: string, probe: () => T | null | undefined | false, limitMs = 10_000): Promise<T> {
-  const deadlineMs = performance.now() + limitMs
-  for (;;) {
-    const value = probe()
-    if (value !== null && value !== undefined && value !== false) return value
-    if (performance.now() > deadlineMs) throw new Error(`waited ${limitMs} ms for: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
 }
 
 interface Launched {

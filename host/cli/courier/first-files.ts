@@ -14,20 +14,24 @@ export const firstFiles: readonly FirstFile[] = [
 #
 #   NAME [as ALIAS] [for OTHER ...] [with key=value ...]
 #
-# NAME        a bundled filter ("nodefilter filters" lists them), or a file NAME.ts, NAME.js or NAME.mjs in a
-#             folder named by "filter_path" in nodefilter.conf.
+# NAME        a bundled filter, or a file NAME.ts, NAME.js or NAME.mjs in a folder that "filter_path" in
+#             nodefilter.conf names.
 # as ALIAS    runs the same filter a second time under another name, with settings of its own.
 # for OTHER   where this filter accepts a message, only the filters named here are skipped, not the rest of the list.
 # with        settings of the filter, and for any filter: on_error=defer|pass, time_limit=30s, dry_run=yes|no.
 #
 # As long as no filter is listed, every message passes.
-# After a change: "nodefilter check", then "nodefilter reload".
+# After a change the host reads it on the signal HUP, which its launcher passes on:
+#   pkill -HUP -f 'filters/active/[n]odefilter'
+# A broken file changes nothing; the mail log says where it is broken.
 `,
   },
   {
     name: 'nodefilter.conf',
     text: `# Settings of the mail filter host. What is commented out is a default or an example.
-# After a change: "nodefilter check", then "nodefilter reload".
+# After a change the host reads it on the signal HUP, which its launcher passes on:
+#   pkill -HUP -f 'filters/active/[n]odefilter'
+# A broken file changes nothing; the mail log says where it is broken.
 
 [host]
 # Where the host keeps its state. It belongs to Courier's user.

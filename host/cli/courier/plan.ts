@@ -218,8 +218,8 @@ function enabledText(facts: EnableFacts): string {
   if (!daemonRuns) return `${name} is enabled. courierfilter is not running: it starts with "courierfilter start".`
   if (link === 'absent') return `${name} is enabled and filters mail.`
   return (
-    `${name} was enabled already; its launcher is new. A host that runs keeps the old one until it is started again: ` +
-    `filterctl stop ${name}; sleep 10; filterctl start ${name}`
+    `${name} was enabled already; its launcher is new. What runs keeps the old one until Courier starts it again: ` +
+    '"courierfilter stop; courierfilter start" (mail is deferred meanwhile, none passes unfiltered).'
   )
 }
 
