@@ -76,7 +76,7 @@ export default tseslint.config(
   { files: ['host/main.ts', 'test/**', 'bench/**', 'tools/**'], rules: { 'no-restricted-properties': 'off' } },
   { files: ['**/*.mjs'], ...tseslint.configs.disableTypeChecked },
   {
-    files: ['test/**'],
+    files: ['test/**/*.ts'],
     // tap's assertion methods return booleans nobody reads, and its subtests are awaited by tap itself.
     rules: {
       '@typescript-eslint/no-floating-promises': [

@@ -315,6 +315,9 @@ function clientIpText(environment: readonly string[]): string | null {
 }
 
 function canonicalIp(text: string): string | null {
+  // The form in which Courier writes IPv4, and so by far the most frequent one.
+  const mapped = text.startsWith('::ffff:') ? text.slice('::ffff:'.length) : text
+  if (isIP(mapped) === 4) return mapped
   if (isIP(text) === 0 || text.includes('%')) return null
   // ipaddr.js takes any `::a.b.c.d` for a mapped address; in hexadecimal it looks at the groups before it.
   const inGroups = text.includes(':') ? text.replace(/[0-9.]+$/, dottedToGroups) : text

@@ -4,7 +4,7 @@
  * It gives the message its id and its deadline, decides by the mail's source what a failure means, and is the last to
  * check what is answered.
  */
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { readControl } from '../courier-compat/control.ts'
 import { makeReply, replyLines, type Verdict } from '../courier-compat/reply.ts'
 import { describeThrown, failureReply, type Failure } from './chain/failure.ts'
@@ -97,7 +97,7 @@ export function createIntake(
   const take: Take = async (message, answer) => {
     inHand++
     const sinceMs = clock.monotonicMs()
-    const id = randomBytes(8).toString('hex')
+    const id = randomUUID().replaceAll('-', '').slice(0, 16)
     let answered = false
     try {
       const { pair, result } = await decide(message, id, sinceMs)

@@ -66,13 +66,17 @@ export function openPair(requested: Pair, spool: Spool, files: Files): OpenedPai
   }
 
   const bodyPath = locate(requested.bodyPath)
-  const octets = withFile(bodyPath, spool, files, (_, { size }) => size)
+  // Not opened: nothing of it is read here, and the filters open it by its path.
+  const stats = files.lstatSync(bodyPath, { throwIfNoEntry: false })
+  if (stats === undefined) throw new PairRefused(`${bodyPath} is not there`)
+  checkFile(bodyPath, stats, spool)
+  const octets = stats.size
   const controlPaths: string[] = []
   const contents: Buffer[] = []
   let total = 0
   for (const requestedPath of requested.controlPaths) {
     const path = locate(requestedPath)
-    const content = withFile(path, spool, files, (descriptor, { size }) => readWhole(path, descriptor, size, files))
+    const content = readFile(path, spool, files)
     total += content.length
     if (total > pairLimits.controlOctets)
       throw new PairRefused(`the control files hold more than ${pairLimits.controlOctets} octets`)
@@ -108,8 +112,16 @@ function placeInSpool(path: string, spool: Spool, folders: Set<string>, files: F
   return `${place}/${names.at(-1) ?? ''}`
 }
 
-/** Opens a file of the spool and checks it on its descriptor, so that what is checked is what is used. */
-function withFile<T>(path: string, spool: Spool, files: Files, use: (descriptor: number, stats: Stats) => T): T {
+/** Errors: PairRefused for what is no file that the mail server made: a link, a FIFO, another group's, one with two names. */
+function checkFile(path: string, stats: Stats, spool: Spool): void {
+  if (!stats.isFile()) throw new PairRefused(`${path} is not a regular file`)
+  if (stats.nlink !== 1) throw new PairRefused(`${path} has ${stats.nlink} names`)
+  if (stats.gid !== spool.gid)
+    throw new PairRefused(`${path} belongs to group ${stats.gid}, the spool to group ${spool.gid}`)
+}
+
+/** Reads a file of the spool, checked on its descriptor, so that what is checked is what is read. */
+function readFile(path: string, spool: Spool, files: Files): Buffer {
   let descriptor: number
   try {
     // O_NONBLOCK: opening a FIFO would otherwise wait for its other end, and the host with it.
@@ -122,11 +134,8 @@ function withFile<T>(path: string, spool: Spool, files: Files, use: (descriptor:
   }
   try {
     const stats = files.fstatSync(descriptor)
-    if (!stats.isFile()) throw new PairRefused(`${path} is not a regular file`)
-    if (stats.nlink !== 1) throw new PairRefused(`${path} has ${stats.nlink} names`)
-    if (stats.gid !== spool.gid)
-      throw new PairRefused(`${path} belongs to group ${stats.gid}, the spool to group ${spool.gid}`)
-    return use(descriptor, stats)
+    checkFile(path, stats, spool)
+    return readWhole(path, descriptor, stats.size, files)
   } finally {
     files.closeSync(descriptor)
   }

@@ -92,6 +92,7 @@ export async function runChain(
   const trail: TrailStep[] = []
   const notes = new Map<string, string>()
   const skipped = new Set<string>()
+  const cpu = cpuLaps(tools)
   const view: MessageView = { pair: job.pair, messageId: job.messageId, attempt: job.attempt, notes, control: null }
   const end = (part: Partial<ChainOutcome>): ChainOutcome => ({
     verdict: null,
@@ -117,11 +118,9 @@ export async function runChain(
 
     const mark = filter.onError === 'pass' || filter.dryRun ? tools.mark(job.pair) : null
     const beganMs = tools.monotonicMs()
-    const cpuBefore = tools.cpuMs()
     const result = judge(filter, await call(filter, view, Math.min(filter.timeLimitMs, leftMs), tools))
     const wallMs = tools.monotonicMs() - beganMs
-    const cpuAfter = tools.cpuMs()
-    const cpuMs = cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore
+    const cpuMs = cpu.lap()
 
     if ('failure' in result) {
       trail.push(step(filter, 'failed', wallMs, cpuMs, result.failure.text))
@@ -248,6 +247,19 @@ function step(
     wallMs: round(wallMs),
     cpuMs: cpuMs === null ? null : round(cpuMs),
     text,
+  }
+}
+
+/** The thread's CPU time from one filter's end to the next one's, each read serving as end and as beginning. */
+function cpuLaps(tools: ChainTools): { lap(): number | null } {
+  let last = tools.cpuMs()
+  return {
+    lap: () => {
+      const now = tools.cpuMs()
+      const lap = now === null || last === null ? null : now - last
+      last = now
+      return lap
+    },
   }
 }
 

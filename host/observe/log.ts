@@ -35,6 +35,9 @@ const order: Readonly<Record<Level, number>> = { error: 0, warn: 1, info: 2, deb
 /** Writing in pieces of at most this size is atomic on a pipe (PIPE_BUF), so lines of several writers do not mix. */
 const pipeAtomicOctets = 4096
 
+/** Lines wait this long for others to be written with them: a write costs more than formatting what it writes. */
+const gatherMs = 20
+
 /** Opens the log. Errors: those of opening `jsonFile`. */
 export function openLog(options: LogOptions, clock: Clock): Log {
   let lost = 0
@@ -45,6 +48,7 @@ export function openLog(options: LogOptions, clock: Clock): Log {
       sync: false,
       maxLength: options.maxBufferOctets,
       maxWrite: pipeAtomicOctets,
+      minLength: pipeAtomicOctets - 1,
       append: true,
     })
     sink.on('drop', () => lost++)
@@ -57,7 +61,16 @@ export function openLog(options: LogOptions, clock: Clock): Log {
   const json = options.jsonFile === null ? null : open({ dest: options.jsonFile })
   let closed = false
 
+  let gathering = false
+  const flush = (): void => {
+    gathering = false
+    text?.flush()
+    json?.flush()
+  }
+
   function put(event: LogEvent): void {
+    if (!gathering) clock.after(gatherMs, flush)
+    gathering = true
     text?.write(`${textLine(event)}\n`)
     json?.write(`${jsonLine(event, clock.wallMs())}\n`)
   }

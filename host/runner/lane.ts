@@ -4,7 +4,7 @@
  * It decides where and when a message runs. What becomes of one that lost its thread is decided in `ticket.ts` and
  * carried out by the supervisor.
  */
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { ChainOutcome } from '../chain/chain.ts'
 import type { Failure } from '../chain/failure.ts'
 import type { LoadProblem } from '../chain/load-problem.ts'
@@ -16,7 +16,7 @@ import type { Platform } from '../platform/platform.ts'
 import type { LineServer } from './line-server.ts'
 import { startRunner, type Runner } from './runner.ts'
 import { lossesOfRunner, lossesOfThread, type BlamedFilter, type Loss, type LostTicket } from './loss.ts'
-import { createRoster, type Thread } from './roster.ts'
+import { createRoster, gatherMs, type Thread } from './roster.ts'
 import type { Ticket } from './ticket.ts'
 import { checkOutcome, isRecord, readLoadProblems, readLoadedFilters, type JobFrame } from './wire.ts'
 
@@ -84,6 +84,7 @@ export function openLane(
   let lastNumber = 0
   let flushAsked = false
   let loadTimer: Timer | null = null
+  let gatherTimer: Timer | null = null
   const queue: Ticket[] = []
   const roster = createRoster(plan.messagesPerThread)
   const output = createRateLimit(plan.linesPerSecond, () => clock.monotonicMs())
@@ -168,6 +169,8 @@ export function openLane(
         return
       case 'done': {
         const results = Array.isArray(frame['results']) ? frame['results'] : []
+        const thread = roster.get(slot)
+        if (thread !== undefined) thread.sentMs = null
         for (const result of results) answer(slot, isRecord(result) ? result : {})
         return askFlush()
       }
@@ -278,16 +281,22 @@ export function openLane(
     setImmediate(flush)
   }
 
+  function flushGathered(): void {
+    gatherTimer = null
+    askFlush()
+  }
+
   function flush(): void {
     flushAsked = false
     const nowMs = clock.monotonicMs()
     const waiting = queue.splice(0).filter(({ settled }) => !settled)
-    const { batches, held } = roster.assign(waiting, (thread, ticket) => {
-      ticket.key = randomBytes(12).toString('base64url')
+    const { batches, held } = roster.assign(waiting, nowMs, (thread, ticket) => {
+      ticket.key = randomUUID()
       ticket.number = lastNumber = (lastNumber % 0x7fff_fffe) + 1
       thread.inHand.set(ticket.key, ticket)
     })
     queue.push(...held)
+    if (held.length > 0) gatherTimer ??= clock.after(gatherMs, flushGathered)
     for (const [thread, tickets] of batches) {
       runner?.send(
         thread.slot,

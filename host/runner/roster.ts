@@ -14,6 +14,8 @@ export interface Thread {
   stalled: boolean
   /** It takes no more and is about to be ended. */
   closing: boolean
+  /** When messages were last sent to it, if it has answered nothing since; `null` otherwise. */
+  sentMs: number | null
   /** Why it stands still or is ended, once that is known: the message's number and its filter's place in the list. */
   blame: { readonly number: number; readonly filter: number; readonly text: string } | null
 }
@@ -36,8 +38,14 @@ export interface Roster {
   /** The thread that has this message in hand. */
   holderOf(ticket: Ticket): Thread | undefined
   /** Chooses a thread for each message, the first one first. The caller puts it in hand under a new key. */
-  assign(waiting: readonly Ticket[], takeInHand: (thread: Thread, ticket: Ticket) => void): Assignment
+  assign(waiting: readonly Ticket[], nowMs: number, takeInHand: (thread: Thread, ticket: Ticket) => void): Assignment
 }
+
+/**
+ * A thread that was sent messages this short a time ago gets no further ones until it answers: those that come meanwhile
+ * wait together and travel together, since waking a thread costs more than most filters do.
+ */
+export const gatherMs = 1
 
 /** An empty roster. */
 export function createRoster(messagesPerThread: number): Roster {
@@ -57,7 +65,7 @@ export function createRoster(messagesPerThread: number): Roster {
   return {
     add: (slot) =>
       void threads.set(slot, {
-        ...{ slot, inHand: new Map(), exclusive: false, stalled: false, closing: false, blame: null },
+        ...{ slot, inHand: new Map(), exclusive: false, stalled: false, closing: false, sentMs: null, blame: null },
       }),
     get: (slot) => threads.get(slot),
     remove: (slot) => {
@@ -74,7 +82,7 @@ export function createRoster(messagesPerThread: number): Roster {
       return threads.size
     },
     holderOf: (ticket) => [...threads.values()].find(({ inHand }) => inHand.get(ticket.key) === ticket),
-    assign: (waiting, takeInHand) => {
+    assign: (waiting, nowMs, takeInHand) => {
       const batches = new Map<Thread, Ticket[]>()
       const held: Ticket[] = []
       let reserved: Thread | null = null
@@ -87,12 +95,18 @@ export function createRoster(messagesPerThread: number): Roster {
           held.push(ticket)
           continue
         }
+        // Not sent to another thread instead: the load would lean to whoever answers quickest.
+        if (thread.sentMs !== null && nowMs - thread.sentMs < gatherMs) {
+          held.push(ticket)
+          continue
+        }
         thread.exclusive = alone
         takeInHand(thread, ticket)
         const batch = batches.get(thread)
         if (batch === undefined) batches.set(thread, [ticket])
         else batch.push(ticket)
       }
+      for (const thread of batches.keys()) thread.sentMs = nowMs
       return { batches, held }
     },
   }

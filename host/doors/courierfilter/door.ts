@@ -79,10 +79,9 @@ export function createCourierDoor(options: CourierDoorOptions, platform: Platfor
   function send(socket: Socket, verdict: Verdict): AnswerFate {
     if (socket.destroyed || !socket.writable) return 'nobody-there'
     // One write: a cut answer could read as another one.
-    socket.end(courierAnswer(verdict))
-    faults.at('door.reply-written')
     // The client may keep its side open as long as it likes; ours is done once the answer is out.
-    socket.once('finish', () => socket.destroySoon())
+    socket.end(courierAnswer(verdict), 'latin1', () => socket.destroySoon())
+    faults.at('door.reply-written')
     return 'sent'
   }
 
