@@ -47,5 +47,8 @@ export function undoEdits(pair: Pair, mark: EditMark, files: Files): void {
     }
   }
   const original = keptOriginalPath(pair.bodyPath)
-  if (files.existsSync(original)) files.renameSync(original, pair.bodyPath)
+  if (!files.existsSync(original)) return
+  files.renameSync(original, pair.bodyPath)
+  // A rename between two names of one file does nothing: the message had not been rewritten yet.
+  files.rmSync(original, { force: true })
 }

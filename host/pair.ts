@@ -67,8 +67,7 @@ export function openPair(requested: Pair, spool: Spool, files: Files): OpenedPai
 
   const bodyPath = locate(requested.bodyPath)
   // Not opened: nothing of it is read here, and the filters open it by its path.
-  const stats = files.lstatSync(bodyPath, { throwIfNoEntry: false })
-  if (stats === undefined) throw new PairRefused(`${bodyPath} is not there`)
+  const stats = look(bodyPath, files)
   checkFile(bodyPath, stats, spool)
   const octets = stats.size
   const controlPaths: string[] = []
@@ -105,11 +104,19 @@ function placeInSpool(path: string, spool: Spool, folders: Set<string>, files: F
   for (const name of names.slice(0, -1)) {
     place = `${place}/${name}`
     if (folders.has(place)) continue
-    const stats = files.lstatSync(place, { throwIfNoEntry: false })
-    if (stats?.isDirectory() !== true) throw new PairRefused(`${place} is not a folder`)
+    if (!look(place, files).isDirectory()) throw new PairRefused(`${place} is not a folder`)
     folders.add(place)
   }
   return `${place}/${names.at(-1) ?? ''}`
+}
+
+/** Errors: PairRefused where there is nothing, or nothing to be seen: too long a name, a folder that may not be entered. */
+function look(path: string, files: Files): Stats {
+  try {
+    return files.lstatSync(path)
+  } catch (thrown) {
+    throw new PairRefused(`${path} cannot be looked at: ${errorCode(thrown)}`)
+  }
 }
 
 /** Errors: PairRefused for what is no file that the mail server made: a link, a FIFO, another group's, one with two names. */

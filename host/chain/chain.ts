@@ -82,7 +82,7 @@ export interface ChainTools {
 /** How long a filter may take to notice that its signal was aborted, before its code counts as stray. */
 export const abortGraceMs = 200
 
-/** Runs every filter until one decides. Never rejects. */
+/** Runs every filter until one decides. Errors: what the tools throw, never what a filter throws. */
 export async function runChain(
   filters: readonly ChainFilter[],
   job: ChainJob,
@@ -94,6 +94,11 @@ export async function runChain(
   const skipped = new Set<string>()
   const cpu = cpuLaps(tools)
   const view: MessageView = { pair: job.pair, messageId: job.messageId, attempt: job.attempt, notes, control: null }
+  const undo = (mark: EditMark): void => {
+    tools.undo(job.pair, mark)
+    // What was read is forgotten: the next filter's edits may bring the files to the same sizes again.
+    view.control = null
+  }
   const end = (part: Partial<ChainOutcome>): ChainOutcome => ({
     verdict: null,
     by: null,
@@ -128,13 +133,13 @@ export async function runChain(
       if (filter.onError === 'defer' && !filter.dryRun) return end({ by: filter.alias, failure: result.failure, stray })
       // Its edits could still come: the rest of the chain must not run on files that change underneath.
       if (stray) return end({ by: filter.alias, failure: result.failure, stray, rerunWithout: filter.index })
-      if (mark !== null) tools.undo(job.pair, mark)
+      if (mark !== null) undo(mark)
       continue
     }
 
     const { verdict } = result
     if (filter.dryRun) {
-      if (mark !== null) tools.undo(job.pair, mark)
+      if (mark !== null) undo(mark)
       trail.push(
         step(
           filter,
@@ -201,11 +206,17 @@ function call(filter: ChainFilter, view: MessageView, limitMs: number, tools: Ch
       if (given) log.warn('answered after it had been given up; the answer is ignored')
       resolve(late ? { kind: 'late', stray: false, limitMs } : result)
     }
-    Promise.resolve(promise).then(
-      (value: unknown) => settle({ kind: 'returned', value }),
-      (thrown: unknown) => settle({ kind: 'threw', thrown }),
-    )
+    void outcomeOf(promise).then(settle)
   })
+}
+
+/** Never rejects, whatever the filter's object does while it is waited for. */
+async function outcomeOf(promise: PromiseLike<unknown>): Promise<Call> {
+  try {
+    return { kind: 'returned', value: await promise }
+  } catch (thrown) {
+    return { kind: 'threw', thrown }
+  }
 }
 
 type Judged = { readonly verdict: Verdict } | { readonly failure: Failure; readonly stray: boolean }

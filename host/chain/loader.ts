@@ -12,7 +12,7 @@ import type { ChainFilter } from './chain.ts'
 import { describeThrown, placeOfError } from './failure.ts'
 import type { ChainEntry } from './list.ts'
 import type { LoadProblem } from './load-problem.ts'
-import { checkCodePlace, findModule } from './module-file.ts'
+import { checkCodePlace, findModule, placesOfModule } from './module-file.ts'
 import { importModule, type ModuleShape } from './module-shape.ts'
 import { lineOptions } from './with-options.ts'
 
@@ -70,7 +70,7 @@ export async function loadChain(
       problems.push(file)
       continue
     }
-    if (!trusted(file)) continue
+    if (!placesOfModule(entry, file).every(trusted)) continue
     const module = await importModule(file, entry.alias === entry.name ? null : entry.alias)
     if ('text' in module) {
       problems.push(module)

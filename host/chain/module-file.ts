@@ -1,6 +1,6 @@
 /** From a filter's name to the file that holds it, in folders that only their owner can write. */
 import { readdirSync, statSync, type Stats } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { nearMatch } from '../../courier-compat/near-match.ts'
 import type { ChainEntry } from './list.ts'
 import type { LoadProblem } from './load-problem.ts'
@@ -50,6 +50,13 @@ export function availableFilters(folders: readonly string[]): string[] {
   return [...names]
 }
 
+/** The file, and the folders of a dotted name that lead to it: every place below the filter folder that must be checked. */
+export function placesOfModule(entry: ChainEntry, file: string): string[] {
+  const places = [file]
+  for (let left = entry.name.split(/[./]/).length - 1; left > 0; left--) places.unshift(dirname(places[0] ?? file))
+  return places
+}
+
 /**
  * Checks a folder (or module file) that code is loaded from: whoever can write there runs code as the mail server's
  * user and reads everybody's mail.
@@ -75,8 +82,13 @@ export function checkCodePlace(path: string): { problem: LoadProblem | null; war
   return { problem: null, warning: null }
 }
 
+/** `null` also for what cannot be looked at: a folder that may not be entered, links in a circle. */
 function stats(path: string): Stats | null {
-  return statSync(path, { throwIfNoEntry: false }) ?? null
+  try {
+    return statSync(path)
+  } catch {
+    return null
+  }
 }
 
 function listFolder(folder: string): string[] {

@@ -1,4 +1,7 @@
 /** Imports one filter module and checks what it exports: every way in which a module can be wrong has its own words. */
+import { spawnSync } from 'node:child_process'
+import { realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import type { CloseFilter, DoFilter, InitFilter, OnError } from '../../courier-compat/filter.ts'
 import type { SettingSchemas } from '../../courier-compat/setting.ts'
@@ -25,13 +28,13 @@ export interface ModuleShape {
 export async function importModule(file: string, instance: string | null): Promise<ModuleShape | LoadProblem> {
   const url = pathToFileURL(file)
   if (instance !== null) url.searchParams.set('instance', instance)
-  let exported: Record<string, unknown>
   try {
-    exported = (await import(url.href)) as Record<string, unknown>
+    // A CommonJS module is kept by its path alone, whatever stands after the "?".
+    if (instance !== null) Reflect.deleteProperty(createRequire(url).cache, realpathSync(file))
+    return checkShape(file, (await import(url.href)) as Record<string, unknown>)
   } catch (thrown) {
     return importProblem(file, thrown)
   }
-  return checkShape(file, exported)
 }
 
 /** Checks the exports; a CommonJS module's may stand under `default`. */
@@ -83,7 +86,7 @@ export function checkShape(file: string, exported: Record<string, unknown>): Mod
 function importProblem(file: string, thrown: unknown): LoadProblem {
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
   const text = describeThrown(thrown)
-  const line = lineIn(file, thrown)
+  const line = lineIn(file, placeOfError(thrown)) ?? lineOfSyntaxError(file, thrown)
   switch (code) {
     case 'ERR_MODULE_NOT_FOUND':
     case 'MODULE_NOT_FOUND':
@@ -120,15 +123,21 @@ function importProblem(file: string, thrown: unknown): LoadProblem {
   }
 }
 
-/**
- * The line of `file` that an error at import points at. A syntax error's stack begins with the place; that of an error
- * thrown while the module ran has it in its frames.
- */
-function lineIn(file: string, thrown: unknown): number | null {
-  if (!(thrown instanceof Error)) return null
-  const place = placeOfError(thrown)
+/** The line, if the place that an error at import points at is in `file`. */
+function lineIn(file: string, place: string | null): number | null {
   const match = place === null ? null : /^(.*):([0-9]+)$/.exec(place)
   return match !== null && match[1] === file ? Number(match[2]) : null
+}
+
+/** How long Node may take to read a module that it has refused already. */
+const syntaxCheckLimitMs = 5000
+
+/** Where an ECMAScript module's syntax is wrong, Node tells the line only when it is asked to look at that file alone. */
+function lineOfSyntaxError(file: string, thrown: unknown): number | null {
+  if (!(thrown instanceof SyntaxError)) return null
+  const { stderr } = spawnSync(process.execPath, ['--check', file], { encoding: 'utf8', timeout: syntaxCheckLimitMs })
+  const [first = ''] = stderr.split('\n')
+  return stderr.includes(thrown.message) ? lineIn(file, first.replace(/^file:\/\//, '')) : null
 }
 
 function shown(value: unknown): string {

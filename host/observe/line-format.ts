@@ -1,7 +1,7 @@
 /**
  * A log event as one line of text, or as one line of JSON. Pure.
  *
- * Everything that a stranger chose (addresses, ids, error texts) passes `quote`, so that one event is one line and a
+ * Everything that a stranger chose (addresses, ids, error texts) is escaped, so that one event is one line and a
  * terminal shows it as it is. Source: spec courier 1.5 (what courierlogger does with a line), contracts.md (500 bytes).
  */
 
@@ -41,9 +41,12 @@ export function textLine(event: LogEvent, maxOctets: number = maxTextLine): stri
   return line.length <= maxOctets ? line : `${line.slice(0, maxOctets - 3)}...`
 }
 
-/** Formats an event as one JSON object: `time` in ISO 8601, then level, event and the fields as they are. */
+/**
+ * Formats an event as one JSON object: `time` in ISO 8601, then level, event and the fields as they are.
+ * Shape: ASCII only, without a line end; what JSON leaves as it is (U+0085, U+2028, bidi controls) is escaped as well.
+ */
 export function jsonLine(event: LogEvent, wallMs: number): string {
-  return JSON.stringify({
+  return asciiJson({
     time: new Date(wallMs).toISOString(),
     level: event.level,
     event: event.event,
@@ -57,15 +60,16 @@ export function jsonLine(event: LogEvent, wallMs: number): string {
  */
 export function quote(text: string): string {
   if (/^[!#-[\]-~]+$/.test(text)) return text
-  return JSON.stringify(text).replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return asciiJson(text)
 }
 
 /** As `quote`, for text that stands inside other punctuation and so needs no quotes of its own. */
 export function escapeText(text: string): string {
-  return JSON.stringify(text)
-    .slice(1, -1)
-    .replaceAll('\\"', '"')
-    .replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return asciiJson(text).slice(1, -1).replaceAll('\\"', '"')
+}
+
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 function shown(value: string | number | boolean | readonly string[]): string {

@@ -50,6 +50,8 @@ export function openLog(options: LogOptions, clock: Clock): Log {
       maxWrite: pipeAtomicOctets,
       minLength: pipeAtomicOctets - 1,
       append: true,
+      // Whatever the umask: a log tells who writes to whom.
+      mode: 0o640,
     })
     sink.on('drop', () => lost++)
     // A reader that went away or a full disk must not end the host, and changes no verdict.

@@ -29,15 +29,20 @@ export function createFrameReader(limitChars: number = maxFrameChars): FrameRead
       let start = 0
       for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', start)) {
         const line = rest === '' ? text.slice(start, end) : rest + text.slice(start, end)
+        if (line.length > limitChars) throw tooLong(limitChars)
         rest = ''
         start = end + 1
         frames.push(parseLine(line))
       }
       if (start < text.length) rest += start === 0 ? text : text.slice(start)
-      if (rest.length > limitChars) throw new Error(`a frame is longer than ${limitChars} characters`)
+      if (rest.length > limitChars) throw tooLong(limitChars)
       return frames
     },
   }
+}
+
+function tooLong(limitChars: number): Error {
+  return new Error(`a frame is longer than ${limitChars} characters`)
 }
 
 function parseLine(line: string): unknown {

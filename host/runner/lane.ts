@@ -290,13 +290,13 @@ export function openLane(
     flushAsked = false
     const nowMs = clock.monotonicMs()
     const waiting = queue.splice(0).filter(({ settled }) => !settled)
-    const { batches, held } = roster.assign(waiting, nowMs, (thread, ticket) => {
+    const { batches, held, gathering } = roster.assign(waiting, nowMs, (thread, ticket) => {
       ticket.key = randomUUID()
       ticket.number = lastNumber = (lastNumber % 0x7fff_fffe) + 1
       thread.inHand.set(ticket.key, ticket)
     })
     queue.push(...held)
-    if (held.length > 0) gatherTimer ??= clock.after(gatherMs, flushGathered)
+    if (gathering) gatherTimer ??= clock.after(gatherMs, flushGathered)
     for (const [thread, tickets] of batches) {
       runner?.send(
         thread.slot,

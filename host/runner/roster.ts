@@ -25,6 +25,8 @@ export interface Assignment {
   readonly batches: ReadonlyMap<Thread, readonly Ticket[]>
   /** Those no thread can take now, in their order. */
   readonly held: readonly Ticket[]
+  /** Some are held only for a moment: look again after `gatherMs`. The others wait until a thread has answered. */
+  readonly gathering: boolean
 }
 
 /** The threads of one runner. */
@@ -86,6 +88,7 @@ export function createRoster(messagesPerThread: number): Roster {
       const batches = new Map<Thread, Ticket[]>()
       const held: Ticket[] = []
       let reserved: Thread | null = null
+      let gathering = false
       for (const ticket of waiting) {
         const alone = ticket.company !== 'any'
         const thread = emptiest(alone, reserved)
@@ -97,6 +100,7 @@ export function createRoster(messagesPerThread: number): Roster {
         }
         // Not sent to another thread instead: the load would lean to whoever answers quickest.
         if (thread.sentMs !== null && nowMs - thread.sentMs < gatherMs) {
+          gathering = true
           held.push(ticket)
           continue
         }
@@ -107,7 +111,7 @@ export function createRoster(messagesPerThread: number): Roster {
         else batch.push(ticket)
       }
       for (const thread of batches.keys()) thread.sentMs = nowMs
-      return { batches, held }
+      return { batches, held, gathering }
     },
   }
 }

@@ -114,7 +114,7 @@ export function checkOutcome(value: unknown): ChainOutcome | string {
   if (!isRecord(value)) return 'the outcome is not an object'
   const { verdict, by, failure, trail, notes, stray, rerunWithout } = value
   if (verdict !== null && !isVerdict(verdict)) return 'the verdict is not one'
-  if (!(by === null || typeof by === 'string')) return '"by" is not a name'
+  if (!isTextOrNull(by)) return '"by" is not a name'
   if (!(failure === null || isFailure(failure))) return 'the failure is not one'
   if (typeof stray !== 'boolean') return '"stray" is missing'
   if (!(rerunWithout === null || (typeof rerunWithout === 'number' && Number.isInteger(rerunWithout)))) {
@@ -167,12 +167,16 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 export function readLoadedFilters(value: unknown): LoadedFilter[] {
   if (!Array.isArray(value)) return []
   return value.filter(isRecord).map(({ index, alias, name, file, onError }) => ({
-    index: Number(index),
-    alias: String(alias),
-    name: String(name),
-    file: String(file),
+    index: typeof index === 'number' ? index : -1,
+    alias: cutText(alias),
+    name: cutText(name),
+    file: cutText(file),
     onError: onError === 'pass' ? 'pass' : 'defer',
   }))
+}
+
+function cutText(value: unknown): string {
+  return typeof value === 'string' ? value.slice(0, outcomeLimits.textChars) : ''
 }
 
 /** What a thread says of why it cannot load its filters, cut to a bounded length. */
@@ -182,9 +186,9 @@ export function readLoadProblems(value: unknown): LoadProblem[] {
     .filter(isRecord)
     .slice(0, 1000)
     .map(({ file, line, text, cure }) => ({
-      file: String(file),
+      file: cutText(file),
       line: typeof line === 'number' ? line : null,
-      text: String(text).slice(0, outcomeLimits.textChars),
+      text: cutText(text),
       cure: typeof cure === 'string' ? cure.slice(0, 500) : null,
     }))
 }

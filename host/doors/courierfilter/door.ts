@@ -62,7 +62,7 @@ export function createCourierDoor(options: CourierDoorOptions, platform: Platfor
     socket.on('end', () => {
       if (asking.has(socket)) refuse('the connection ended before the empty line')
     })
-    socket.on('data', (chunk: Buffer) => {
+    const read = (chunk: Buffer): void => {
       if (!asking.has(socket)) return
       const state = reader.push(chunk)
       if (state === null) return
@@ -73,7 +73,18 @@ export function createCourierDoor(options: CourierDoorOptions, platform: Platfor
       const settled = take({ door: 'courierfilter', pair: state.pair }, (verdict) => send(socket, verdict))
       inHand.add(settled)
       void settled.finally(() => inHand.delete(settled))
-    })
+    }
+    socket.on('data', (chunk: Buffer) => contain(socket, () => read(chunk)))
+  }
+
+  /** A bug of ours costs its own connection, which hears 432, and no other. */
+  function contain(socket: Socket, step: () => void): void {
+    try {
+      step()
+    } catch (thrown) {
+      log.bug('courierfilter', thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown))
+      socket.destroy()
+    }
   }
 
   function send(socket: Socket, verdict: Verdict): AnswerFate {
@@ -88,7 +99,7 @@ export function createCourierDoor(options: CourierDoorOptions, platform: Platfor
   return {
     name: 'courierfilter',
     open: async (take) => {
-      server.on('connection', (socket) => serve(socket, take))
+      server.on('connection', (socket) => contain(socket, () => serve(socket, take)))
       const path = await listenForCourier(server, options.directory, options.name, platform.files)
       log.doorOpened('courierfilter', path)
     },

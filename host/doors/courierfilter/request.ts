@@ -14,7 +14,8 @@ export interface RequestReader {
   push(chunk: Uint8Array): RequestState
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true })
+/** `ignoreBOM` keeps such a mark, which is a part of the path like any other. */
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** A reader for one connection. Shape: lines end in LF, CRLF is tolerated. */
 export function createRequestReader(limitOctets: number): RequestReader {
