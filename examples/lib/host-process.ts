@@ -27,6 +27,8 @@ export interface HostProcess {
   readonly pid: number
   readonly socketPath: string
   readonly spoolDirectory: string
+  /** What it logged as text, the way Courier would put it into the mail log. */
+  readonly textLog: string
   /** What it logged as JSON lines, if it was asked to; complete once it has stopped. */
   readonly jsonLog: string
   /** Asks it to stop and waits for its end. Resolves to its exit status, `null` if it had to be killed. */
@@ -95,7 +97,14 @@ export async function startHost(options: HostProcessOptions): Promise<HostProces
     const log = readFileSync(textLog, 'utf8').split('\n').slice(-20).join('\n')
     throw new Error(`the host did not start (exit status ${status}):\n${log}`)
   }
-  return { pid: child.pid ?? 0, socketPath: join(socketDirectory, 'nodefilter'), spoolDirectory, jsonLog, stop }
+  return {
+    pid: child.pid ?? 0,
+    socketPath: join(socketDirectory, 'nodefilter'),
+    spoolDirectory,
+    textLog,
+    jsonLog,
+    stop,
+  }
 }
 
 /** Both ends of a pipe. Node itself can only make pairs of sockets, which Courier's filters are never given. */

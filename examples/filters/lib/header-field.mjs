@@ -39,17 +39,17 @@ function headerFields(bodyPath) {
 function decodeWords(text) {
   const joined = text.replace(/\?=\s+=\?/g, '?==?')
   return joined.replace(/=\?([^?*]+)[^?]*\?([bq])\?([^?]*)\?=/gi, (word, charset, encoding, content) => {
-    const octets =
-      encoding.toLowerCase() === 'b'
-        ? Buffer.from(content, 'base64')
-        : Buffer.from(
-            content.replaceAll('_', ' ').replace(/=([0-9a-f]{2})/gi, (_, code) => String.fromCharCode(`0x${code}`)),
-            'latin1',
-          )
+    const octets = encoding.toLowerCase() === 'b' ? Buffer.from(content, 'base64') : unquoted(content)
     try {
       return new TextDecoder(charset).decode(octets)
     } catch {
       return word
     }
   })
+}
+
+function unquoted(content) {
+  const text = content.replaceAll('_', ' ')
+  const octets = text.replace(/=([0-9a-f]{2})/gi, (_, code) => String.fromCharCode(parseInt(code, 16)))
+  return Buffer.from(octets, 'latin1')
 }

@@ -1,0 +1,46 @@
+/** Memory and CPU time of processes, as Linux tells them. */
+import { readFileSync, readdirSync } from 'node:fs'
+
+/** Resident memory in octets; `null` where there is no such process, or no /proc. */
+export function residentOctets(pid: number): number | null {
+  try {
+    const match = /^VmRSS:\s+([0-9]+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    return match === null ? null : Number(match[1]) * 1024
+  } catch {
+    return null
+  }
+}
+
+/** CPU time that a process has used so far, all its threads together, in ms; `null` as above. */
+export function cpuMs(pid: number): number | null {
+  try {
+    const fields = statFields(pid)
+    // In ticks, of which Linux has a hundred a second on all its machines of today: user and system time.
+    return (Number(fields[11]) + Number(fields[12])) * 10
+  } catch {
+    return null
+  }
+}
+
+/** The children of a process. */
+export function childrenOf(pid: number): number[] {
+  let names: string[]
+  try {
+    names = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name))
+  } catch {
+    return []
+  }
+  return names.map(Number).filter((candidate) => {
+    try {
+      return Number(statFields(candidate)[1]) === pid
+    } catch {
+      return false
+    }
+  })
+}
+
+/** The fields after the program's name, which stands in parentheses and may hold anything. */
+function statFields(pid: number): string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+}
