@@ -55,6 +55,8 @@ export interface Lane {
   readonly ready: Promise<LaneState>
   waiting(): number
   submit(ticket: Ticket): void
+  /** Gives up the messages that no thread has yet: another lane is to run them. */
+  takeWaiting(): Ticket[]
   /** The message has run out of time: what still runs of it is ended. */
   expire(ticket: Ticket): void
   /** Lets the threads finish what they have; resolves when the runner has ended, at the latest after `limitMs`. */
@@ -170,7 +172,7 @@ export function openLane(
       case 'done': {
         const results = Array.isArray(frame['results']) ? frame['results'] : []
         const thread = roster.get(slot)
-        if (thread !== undefined) thread.sentMs = null
+        if (thread !== undefined) roster.answered(thread, results.length, clock.monotonicMs())
         for (const result of results) answer(slot, isRecord(result) ? result : {})
         return askFlush()
       }
@@ -318,12 +320,17 @@ export function openLane(
       queue.push(ticket)
       askFlush()
     },
+    takeWaiting: () => queue.splice(0),
     expire: (ticket) => {
       const thread = roster.holderOf(ticket)
       if (thread !== undefined) close(thread, 0)
     },
     drain: async (limitMs) => {
-      if (runner === null) return
+      if (runner === null) {
+        // One that has ended and waits to be started again never is.
+        draining = () => undefined
+        return
+      }
       const { promise: ended, resolve } = Promise.withResolvers<undefined>()
       draining = () => resolve(undefined)
       runner.leave()

@@ -41,6 +41,8 @@ export interface Roster {
   holderOf(ticket: Ticket): Thread | undefined
   /** Chooses a thread for each message, the first one first. The caller puts it in hand under a new key. */
   assign(waiting: readonly Ticket[], nowMs: number, takeInHand: (thread: Thread, ticket: Ticket) => void): Assignment
+  /** The thread has answered so many messages: it is free for the next ones, and its speed is noted. */
+  answered(thread: Thread, count: number, nowMs: number): void
 }
 
 /**
@@ -49,19 +51,39 @@ export interface Roster {
  */
 export const gatherMs = 1
 
+/**
+ * As many messages as one thread is expected to answer in this time are given to it before another thread is woken: with
+ * quick filters a few threads awake do more than many that are woken for each message.
+ */
+const packMs = 1
+
+/** How much a new measurement counts against the earlier ones. */
+const speedWeight = 0.1
+
 /** An empty roster. */
 export function createRoster(messagesPerThread: number): Roster {
   const threads = new Map<number, Thread>()
+  // Until something is known, every thread gets its share.
+  let perMessageMs: number = packMs
 
   /** The free thread with the fewest messages; one that is full counts only for a message that waits to be alone. */
   const emptiest = (alone: boolean, reserved: Thread | null): Thread | null => {
     let best: Thread | null = null
     for (const thread of threads.values()) {
-      if (thread.exclusive || thread.stalled || thread.closing || thread === reserved) continue
+      if (!isFree(thread, reserved)) continue
       if (!alone && thread.inHand.size >= messagesPerThread) continue
       if (best === null || thread.inHand.size < best.inHand.size) best = thread
     }
     return best
+  }
+
+  /** The first free thread that would still be done in `packMs`. */
+  const firstQuick = (reserved: Thread | null): Thread | null => {
+    const limit = Math.min(messagesPerThread, packMs / perMessageMs)
+    for (const thread of threads.values()) {
+      if (isFree(thread, reserved) && thread.inHand.size + 1 <= limit) return thread
+    }
+    return null
   }
 
   return {
@@ -91,7 +113,7 @@ export function createRoster(messagesPerThread: number): Roster {
       let gathering = false
       for (const ticket of waiting) {
         const alone = ticket.company !== 'any'
-        const thread = emptiest(alone, reserved)
+        const thread: Thread | null = (alone ? null : firstQuick(reserved)) ?? emptiest(alone, reserved)
         if (thread === null || (alone && thread.inHand.size > 0)) {
           // A message that must be alone keeps one thread from filling up again, or its turn would never come.
           if (alone) reserved ??= thread
@@ -113,5 +135,15 @@ export function createRoster(messagesPerThread: number): Roster {
       for (const thread of batches.keys()) thread.sentMs = nowMs
       return { batches, held, gathering }
     },
+    answered: (thread, count, nowMs) => {
+      if (thread.sentMs !== null && count > 0) {
+        perMessageMs += speedWeight * ((nowMs - thread.sentMs) / count - perMessageMs)
+      }
+      thread.sentMs = null
+    },
   }
+}
+
+function isFree(thread: Thread, reserved: Thread | null): boolean {
+  return !thread.exclusive && !thread.stalled && !thread.closing && thread !== reserved
 }

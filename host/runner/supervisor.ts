@@ -57,7 +57,7 @@ export function startSupervisor(
 ): Supervisor {
   const { clock, files } = platform
   let plan = first
-  const events: LaneEvents = {
+  const eventsOf = (from: SupervisorPlan): LaneEvents => ({
     answered: (ticket, outcome) => ticket.settle({ outcome, failure: outcome.failure, attempts: ticket.attempt }),
     failed: (ticket, failure) => fail(ticket, failure),
     lost: (ticket, loss) => {
@@ -79,15 +79,16 @@ export function startSupervisor(
       }
       ticket.attempt++
       ticket.company = next.company
-      ticket.without = next.without
+      // Places in the list of a lane that was replaced since mean other filters now.
+      ticket.without = from === plan ? next.without : []
       log.runsAgain(ticket.id, ticket.pair.facts.id, ticket.attempt, loss.text)
       if (ticket.company === 'own-process') soloLane().submit(ticket)
       else main.submit(ticket)
     },
-  }
+  })
   const open = (name: LanePlan['name'], from: SupervisorPlan): Lane => {
     const alone = name === 'solo' ? { threads: 1, messagesPerThread: 1 } : {}
-    return openLane({ ...from, ...alone, name }, server, platform, log, events)
+    return openLane({ ...from, ...alone, name }, server, platform, log, eventsOf(from))
   }
   let main = open('main', plan)
   let solo: { readonly lane: Lane; idle: { cancel(): void } } | null = null
@@ -146,6 +147,11 @@ export function startSupervisor(
       plan = next
       solo = null
       old.solo?.idle.cancel()
+      for (const ticket of [...old.main.takeWaiting(), ...(old.solo?.lane.takeWaiting() ?? [])]) {
+        ticket.without = []
+        if (ticket.company === 'own-process') soloLane().submit(ticket)
+        else main.submit(ticket)
+      }
       retire(old.main, soloIdleMs)
       if (old.solo !== null) retire(old.solo.lane, soloIdleMs)
       return state
