@@ -1,5 +1,4 @@
 // What may import what is docs/design in code: each block below is one line of "Rooms, and who may know whom".
-import { importX } from 'eslint-plugin-import-x'
 import tseslint from 'typescript-eslint'
 
 /** Forbids imports that match `patterns`, saying why. */
@@ -31,6 +30,11 @@ const noChain = ['/chain/', 'a door knows no chain: it hands a pair to intake']
 const noRunner = ['/runner/', 'a door knows no runner: it hands a pair to intake']
 const noDoors = ['/doors/', 'the chain and the runner know no door']
 
+const noDefaultExport = {
+  selector: 'ExportDefaultDeclaration',
+  message: 'a name is found by searching, a default export is not',
+}
+
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', '.tap/', 'test/fixtures/', 'examples/filters/', '.demo/'] },
   ...tseslint.configs.strictTypeChecked,
@@ -38,8 +42,6 @@ export default tseslint.config(
     languageOptions: {
       parserOptions: { projectService: { allowDefaultProject: ['eslint.config.mjs', 'tools/*.mjs'] } },
     },
-    plugins: { 'import-x': importX },
-    settings: { 'import-x/extensions': ['.ts'], 'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] } },
     rules: {
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
@@ -48,8 +50,7 @@ export default tseslint.config(
         'error',
         { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
       ],
-      'import-x/no-cycle': 'error',
-      'import-x/no-default-export': 'error',
+      'no-restricted-syntax': ['error', noDefaultExport],
       'no-restricted-properties': [
         'error',
         { object: 'process', property: 'exit', message: 'only host/main.ts ends the process; set process.exitCode' },
@@ -72,7 +73,7 @@ export default tseslint.config(
   forbid(['host/config/read.ts'], noFilters, ...elsewhere('host/config/read.ts')),
   forbid(['host/observe/log.ts'], noFilters, ...elsewhere('host/observe/log.ts')),
   // The pool's contract is a module with a default export; so are ESLint's and most tools' configurations.
-  { files: ['host/runner/worker.ts', '*.config.mjs'], rules: { 'import-x/no-default-export': 'off' } },
+  { files: ['host/runner/worker.ts', '*.config.mjs'], rules: { 'no-restricted-syntax': 'off' } },
   { files: ['host/main.ts', 'test/**', 'bench/**', 'tools/**'], rules: { 'no-restricted-properties': 'off' } },
   { files: ['**/*.mjs'], ...tseslint.configs.disableTypeChecked },
   {

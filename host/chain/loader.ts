@@ -67,7 +67,8 @@ export async function loadChain(
   for (const [index, entry] of plan.entries.entries()) {
     const file = findModule(entry, folders)
     if (typeof file !== 'string') {
-      problems.push(file)
+      // It may well be in a folder that was refused, which has been told already.
+      if (folders.length > plan.filterPath.length) problems.push(file)
       continue
     }
     if (!placesOfModule(entry, file).every(trusted)) continue

@@ -66,6 +66,9 @@ export interface Lane {
 /** After a filter was given up while its code runs on, the thread's other messages get this long to end in peace. */
 const closingGraceMs = 1000
 
+/** How long, and for how many, messages wait for those that come in the same moment. */
+const gather = { ms: 1, messages: 16 } as const
+
 /** Pauses before a runner that ended is started again, growing while runners end young. */
 const restart = { firstMs: 100, maxMs: 10_000, youngMs: 10_000, loads: 3 } as const
 
@@ -276,11 +279,25 @@ export function openLane(
     return plan.chain.entries[index]?.alias ?? null
   }
 
-  /** Messages that came in the same turn of the event loop leave together, in one write a thread. */
+  /**
+   * Messages that come at the same time leave together. A turn of the event loop accepts one connection, so turns are
+   * counted: as long as each brings another message, and not for long, the next one is waited for.
+   */
   function askFlush(): void {
     if (flushAsked || queue.length === 0) return
     flushAsked = true
-    setImmediate(flush)
+    const sinceMs = clock.monotonicMs()
+    let seen = queue.length
+    const look = (): void => {
+      const grew = queue.length > seen
+      if (!grew || queue.length >= gather.messages || clock.monotonicMs() - sinceMs > gather.ms) {
+        flush()
+        return
+      }
+      seen = queue.length
+      setImmediate(look)
+    }
+    setImmediate(look)
   }
 
   function flushGathered(): void {
