@@ -22,7 +22,7 @@ export interface SpoolEnvelope {
  *
  * Shape:  as Courier writes them: LF line ends and a final LF in the data file (spec courier 4.2), records in the order
  *         of spec courier 4.5.
- * Errors: those of the file system; RangeError for an address with CR, LF or NUL.
+ * Errors: those of the file system; RangeError for a value with CR, LF or NUL: it would be read as further records.
  */
 export function writePair(
   folder: string,
@@ -37,8 +37,11 @@ export function writePair(
   copyAsLines(messagePath, bodyPath, files)
   const now = Math.floor(nowMs / 1000)
   const { queueId, sender, recipients, clientIp, helo, authUser } = envelope
-  const line = (key: string, value: string): Buffer =>
-    Buffer.concat([Buffer.from(key), bytesOf(value), Buffer.from('\n')])
+  const line = (key: string, value: string): Buffer => {
+    const bytes = bytesOf(value)
+    if ([0, lf, cr].some((octet) => bytes.includes(octet))) throw new RangeError(`record ${key} holds CR, LF or NUL`)
+    return Buffer.concat([Buffer.from(key), bytes, Buffer.from('\n')])
+  }
   const none = Buffer.alloc(0)
   const records = [
     line('s', sender),

@@ -4,7 +4,7 @@
  *
  * The only file that knows sonic-boom, the writer inside pino; docs/adr/0006 says why the rest of pino is not here.
  */
-import { constants, fstatSync, openSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import sonicBoom from 'sonic-boom'
 import type { Clock } from '../platform/clock.ts'
 import { jsonLine, textLine, type Level, type LogEvent } from './line-format.ts'
@@ -14,7 +14,7 @@ export interface Log {
   write(event: LogEvent): void
   /** How many lines were lost so far because the reader was too slow, gone, or the disk full. */
   dropped(): number
-  /** Opens the JSON file anew, after a rotation. */
+  /** Opens the JSON file anew, after a rotation, or because it could not be opened before. */
   reopen(): void
   /** Waits for what is buffered, at most `limitMs`; afterwards nothing more is written. */
   close(limitMs: number): Promise<void>
@@ -38,7 +38,10 @@ const pipeAtomicOctets = 4096
 /** Lines wait this long for others to be written with them: a write costs more than formatting what it writes. */
 const gatherMs = 20
 
-/** Opens the log. Errors: those of opening `jsonFile`. */
+/** Whatever the umask: a log tells who writes to whom. */
+const fileMode = 0o640
+
+/** Opens the log. A JSON file that cannot be opened is told of in the text; the host goes on without it. */
 export function openLog(options: LogOptions, clock: Clock): Log {
   let lost = 0
   let told = 0
@@ -50,8 +53,7 @@ export function openLog(options: LogOptions, clock: Clock): Log {
       maxWrite: pipeAtomicOctets,
       minLength: pipeAtomicOctets - 1,
       append: true,
-      // Whatever the umask: a log tells who writes to whom.
-      mode: 0o640,
+      mode: fileMode,
     })
     sink.on('drop', () => lost++)
     // A reader that went away or a full disk must not end the host, and changes no verdict.
@@ -60,7 +62,7 @@ export function openLog(options: LogOptions, clock: Clock): Log {
     return sink
   }
   const text = options.textDescriptor === null ? null : open({ fd: unblocked(options.textDescriptor) })
-  const json = options.jsonFile === null ? null : open({ dest: options.jsonFile })
+  let json: sonicBoom.SonicBoom | null = null
   let closed = false
 
   let gathering = false
@@ -84,18 +86,32 @@ export function openLog(options: LogOptions, clock: Clock): Log {
     put({ level: 'warn', event: 'log-lines-dropped', fields: { lines } })
   }
 
+  function openJson(): void {
+    if (options.jsonFile === null) return
+    try {
+      // The writer opens it a moment later, and would end the host where it cannot.
+      const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants
+      closeSync(openSync(options.jsonFile, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, fileMode))
+      json = open({ dest: options.jsonFile })
+    } catch (thrown) {
+      const cause = thrown instanceof Error ? thrown.message : String(thrown)
+      put({ level: 'error', event: 'log-file-failed', fields: { file: options.jsonFile, cause } })
+    }
+  }
+  openJson()
+
   return {
     write: (event) => {
       if (!closed && order[event.level] <= order[options.level]) put(event)
     },
     dropped: () => lost,
-    reopen: () => json?.reopen(),
+    reopen: () => (json === null ? openJson() : json.reopen()),
     close: async (limitMs) => {
       closed = true
-      await Promise.race([
-        Promise.all([text, json].map(flushed)),
-        new Promise<void>((resolve) => void clock.after(limitMs, resolve)),
-      ])
+      const { promise: late, resolve } = Promise.withResolvers<undefined>()
+      const timer = clock.after(limitMs, () => resolve(undefined))
+      await Promise.race([Promise.all([text, json].map(flushed)), late])
+      timer.cancel()
     },
   }
 }
