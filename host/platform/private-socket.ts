@@ -6,20 +6,18 @@ import type { ListenOptions, Server } from 'node:net'
  * once it works.
  * Errors: rejects with the error of `listen`, for instance for a path over 107 octets.
  */
-export async function listenPrivately(
-  server: Server,
-  options: ListenOptions & { readonly path: string },
-): Promise<void> {
-  const umask = process.umask(0o177)
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
+export function listenPrivately(server: Server, options: ListenOptions & { readonly path: string }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    // The socket is bound before `listen` returns; the umask is the whole process's, so it is kept no longer than that.
+    const umask = process.umask(0o177)
+    try {
       server.listen(options, () => {
         server.off('error', reject)
         resolve()
       })
-    })
-  } finally {
-    process.umask(umask)
-  }
+    } finally {
+      process.umask(umask)
+    }
+  })
 }

@@ -57,8 +57,10 @@ export interface Lane {
   submit(ticket: Ticket): void
   /** Gives up the messages that no thread has yet: another lane is to run them. */
   takeWaiting(): Ticket[]
-  /** The message has run out of time: what still runs of it is ended. */
-  expire(ticket: Ticket): void
+  /**
+   * The message has run out of time: the thread that has it is ended, and `lost` follows. False if no thread has it.
+   */
+  expire(ticket: Ticket): boolean
   /** Lets the threads finish what they have; resolves when the runner has ended, at the latest after `limitMs`. */
   drain(limitMs: number): Promise<void>
 }
@@ -124,6 +126,7 @@ export function openLane(
         threadGone: (slot, text) => {
           const thread = roster.remove(slot)
           if (draining === null) log.threadLost(name, slot, thread?.blame?.text ?? text, thread?.inHand.size ?? 0)
+          for (const answer of thread?.owed ?? []) answer()
           if (thread !== undefined) lose(lossesOfThread(thread, text, filterAt))
         },
         stuck: (slot) => {
@@ -213,8 +216,12 @@ export function openLane(
     }
     thread.inHand.delete(ticket.key)
     if (thread.inHand.size === 0) thread.exclusive = false
-    if (outcome.stray) close(thread, closingGraceMs)
-    else if (thread.closing && thread.inHand.size === 0) close(thread, 0)
+    if (outcome.stray) {
+      thread.owed.push(() => events.answered(ticket, outcome))
+      close(thread, closingGraceMs)
+      return
+    }
+    if (thread.closing && thread.inHand.size === 0) close(thread, 0)
     events.answered(ticket, outcome)
   }
 
@@ -232,7 +239,9 @@ export function openLane(
   }
 
   function loseRunner(cause: string, sinceMs: number): void {
-    const lost = lossesOfRunner(roster.clear(), cause, filterAt)
+    const threads = roster.clear()
+    for (const { owed } of threads) for (const answer of owed) answer()
+    const lost = lossesOfRunner(threads, cause, filterAt)
     loadTimer?.cancel()
     const pid = runner?.pid ?? 0
     runner = null
@@ -341,6 +350,7 @@ export function openLane(
     expire: (ticket) => {
       const thread = roster.holderOf(ticket)
       if (thread !== undefined) close(thread, 0)
+      return thread !== undefined
     },
     drain: async (limitMs) => {
       if (runner === null) {

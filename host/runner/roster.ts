@@ -14,6 +14,8 @@ export interface Thread {
   stalled: boolean
   /** It takes no more and is about to be ended. */
   closing: boolean
+  /** Answers that wait for the thread's end: until then a filter's stray code could still edit those messages. */
+  readonly owed: (() => void)[]
   /** When messages were last sent to it, if it has answered nothing since; `null` otherwise. */
   sentMs: number | null
   /** Why it stands still or is ended, once that is known: the message's number and its filter's place in the list. */
@@ -89,7 +91,16 @@ export function createRoster(messagesPerThread: number): Roster {
   return {
     add: (slot) =>
       void threads.set(slot, {
-        ...{ slot, inHand: new Map(), exclusive: false, stalled: false, closing: false, sentMs: null, blame: null },
+        ...{
+          slot,
+          inHand: new Map(),
+          exclusive: false,
+          stalled: false,
+          closing: false,
+          sentMs: null,
+          owed: [],
+          blame: null,
+        },
       }),
     get: (slot) => threads.get(slot),
     remove: (slot) => {

@@ -45,6 +45,11 @@ export interface Supervisor {
 /** The chain stops itself at the deadline; this much later the host stops waiting for it. */
 const deadlineMarginMs = 300
 
+const expiry: Failure = { kind: 'deadline', filter: null, text: 'no verdict before the deadline' }
+
+/** The thread of a message without time is ended; its runner too, if need be. This much later nobody waits for that. */
+const expiryLimitMs = 3000
+
 /** Once a message had to be run in a process of its own, that process waits this long for more of the kind. */
 const soloIdleMs = 60_000
 
@@ -62,6 +67,7 @@ export function startSupervisor(
     failed: (ticket, failure) => fail(ticket, failure),
     lost: (ticket, loss) => {
       if (ticket.settled) return
+      if (ticket.expired) return fail(ticket, expiry)
       const next = afterLoss(
         ticket,
         loss,
@@ -86,15 +92,22 @@ export function startSupervisor(
       else main.submit(ticket)
     },
   })
+  /** Those that serve, and those that still finish what they have. */
+  const lanes = new Set<Lane>()
   const open = (name: LanePlan['name'], from: SupervisorPlan): Lane => {
     const alone = name === 'solo' ? { threads: 1, messagesPerThread: 1 } : {}
-    return openLane({ ...from, ...alone, name }, server, platform, log, eventsOf(from))
+    const lane = openLane({ ...from, ...alone, name }, server, platform, log, eventsOf(from))
+    lanes.add(lane)
+    return lane
   }
   let main = open('main', plan)
   let solo: { readonly lane: Lane; idle: { cancel(): void } } | null = null
   const retired = new Set<Promise<void>>()
   const retire = (lane: Lane, limitMs: number): void => {
-    const gone = lane.drain(limitMs).finally(() => retired.delete(gone))
+    const gone = lane.drain(limitMs).finally(() => {
+      retired.delete(gone)
+      lanes.delete(lane)
+    })
     retired.add(gone)
   }
 
@@ -120,13 +133,26 @@ export function startSupervisor(
           const text = `${main.waiting()} messages wait already`
           return resolve({ outcome: null, failure: { kind: 'overloaded', filter: null, text }, attempts: 0 })
         }
-        const timer = clock.after(deadlineMs + deadlineMarginMs - clock.monotonicMs(), () => {
-          main.expire(ticket)
-          solo?.lane.expire(ticket)
-          fail(ticket, { kind: 'deadline', filter: null, text: 'no verdict before the deadline' })
+        let timer = clock.after(deadlineMs + deadlineMarginMs - clock.monotonicMs(), () => {
+          ticket.expired = true
+          const expire = (): void => fail(ticket, expiry)
+          // A failure may pass by the mail's source; then none of the filters' code may run on, so its end is awaited.
+          if ([...lanes].some((lane) => lane.expire(ticket))) timer = clock.after(expiryLimitMs, expire)
+          else expire()
         })
         const ticket: Ticket = {
-          ...{ id, pair, deadlineMs, key: '', number: 0, attempt: 1, company: 'any', without: [], settled: false },
+          ...{
+            id,
+            pair,
+            deadlineMs,
+            key: '',
+            number: 0,
+            attempt: 1,
+            company: 'any',
+            without: [],
+            expired: false,
+            settled: false,
+          },
           settle: (result) => {
             if (ticket.settled) return
             ticket.settled = true
@@ -141,7 +167,10 @@ export function startSupervisor(
     replace: async (next) => {
       const lane = open('main', next)
       const state = await lane.ready
-      if (state.kind !== 'serving') return state
+      if (state.kind !== 'serving') {
+        lanes.delete(lane)
+        return state
+      }
       const old = { main, solo, plan }
       main = lane
       plan = next

@@ -20,6 +20,8 @@ export interface Ticket {
   company: Company
   /** Places of filters it must run without. */
   without: readonly number[]
+  /** Its deadline is over: it never runs again. */
+  expired: boolean
   /** True once answered: whatever comes later is ignored. */
   settled: boolean
   settle(result: RunResult): void

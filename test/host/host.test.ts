@@ -5,16 +5,8 @@ import { connect } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { replyLimits } from '../../courier-compat/reply.ts'
-import {
-  converse,
-  makePlace,
-  orders,
-  requestOf,
-  servingHost,
-  startHost,
-  startStream,
-  type HostProcess,
-} from '../helpers/host-process.ts'
+import { converse, requestOf } from '../helpers/converse.ts'
+import { makePlace, orders, servingHost, startHost, startStream, type HostProcess } from '../helpers/host-process.ts'
 import type { Pair, PairOptions } from '../helpers/pair.ts'
 import { until } from '../helpers/until.ts'
 

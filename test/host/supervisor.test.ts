@@ -281,3 +281,29 @@ t.test('a lane that is replaced while its runner waits to be started again start
   await new Promise((resolve) => setTimeout(resolve, 300))
   t.equal(stage.started(), 2, 'the old lane is left in peace')
 })
+
+t.test('no answer is given while code that was given up may still edit the message', async (t) => {
+  const stage = await openRunnerStage(t, { threads: 1 })
+  const runner = await stage.runner(0)
+  const thread = runner.thread(0)
+  await stage.supervisor.ready
+  const settled: string[] = []
+  const late = { verdict: null, by: 'e', failure: { kind: 'late', filter: 'e', text: 'late' }, stray: true }
+
+  const stray = stage.ask().then(({ failure }) => settled.push(`stray ${failure?.kind ?? ''}`))
+  answer(thread, await thread.job(0), late)
+  await until('the thread to be ended', () => killed(runner).length === 1)
+  t.same(settled, [], 'the chain has given the filter up, but its thread lives')
+  die(runner, thread)
+  await stray
+  t.same(settled, ['stray late'])
+
+  const fresh = runner.thread(0)
+  const expired = stage.ask(50).then(({ failure }) => settled.push(`expired ${failure?.kind ?? ''}`))
+  await fresh.job(0)
+  await until('the thread to be ended for the deadline', () => killed(runner).length === 2)
+  t.same(settled, ['stray late'], 'the deadline is over, but its thread lives')
+  die(runner, fresh)
+  await expired
+  t.same(settled, ['stray late', 'expired deadline'], 'and it does not run again')
+})
