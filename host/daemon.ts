@@ -13,7 +13,7 @@ import type { Problem } from './config/problem.ts'
 import type { HostSettings } from './config/settings.ts'
 import { createCourierDoor } from './doors/courierfilter/door.ts'
 import type { Door } from './doors/door.ts'
-import { takeInstanceLock } from './instance-lock.ts'
+import { takeInstanceLock, type InstanceLock, type LockHolder } from './instance-lock.ts'
 import { createIntake, type IntakeOptions, type Run } from './intake.ts'
 import { createEvents } from './observe/events.ts'
 import type { Log } from './observe/log.ts'
@@ -72,8 +72,9 @@ export async function startDaemon(
   let supervisor: Supervisor | null = null
   let problems: readonly Problem[] = []
 
-  const folderProblem = stateFolderProblem(stateDirectory, files)
-  const lock = folderProblem === null ? takeInstanceLock(stateDirectory, files) : null
+  const taken = takeStateFolder(stateDirectory, platform)
+  const folderProblem = 'text' in taken ? taken : null
+  const lock = 'text' in taken ? null : taken
   if (lock !== null && 'pid' in lock) {
     return { kind: 'another-instance', text: `process ${lock.pid} runs with the same state folder ${stateDirectory}` }
   }
@@ -99,7 +100,11 @@ export async function startDaemon(
     events.chainLoaded(state.filters.map(({ alias }) => alias))
     return []
   }
-  const report = (): void => reportProblems(problems, events)
+  const report = (): void => {
+    // Also a chain that was loaded once can break: a filter's file may be gone when its thread is replaced.
+    const state = supervisor?.state()
+    reportProblems(state?.kind === 'broken' ? state.problems.map(fromLoad) : problems, events)
+  }
 
   problems = await load(configuration)
   report()
@@ -157,17 +162,20 @@ export async function startDaemon(
     await stop('the door could not be opened')
     return { kind: 'door', text }
   }
+  const reload = async (): Promise<boolean> => {
+    const found = await load(options.readConfiguration())
+    reportProblems(found, events)
+    if (found.length > 0 && supervisor !== null) events.reloadRefused()
+    else problems = found
+    if (found.length > 0) return false
+    intakeSettings = intakeOptions(settings(), options, platform)
+    events.reloaded()
+    return true
+  }
+  // One at a time, in the order in which they were asked for.
+  let reloading = Promise.resolve(true)
   return {
-    reload: async () => {
-      const found = await load(options.readConfiguration())
-      reportProblems(found, events)
-      if (found.length > 0 && supervisor !== null) events.reloadRefused()
-      else problems = found
-      if (found.length > 0) return false
-      intakeSettings = intakeOptions(settings(), options, platform)
-      events.reloaded()
-      return true
-    },
+    reload: () => (reloading = reloading.then(reload)),
     stop: (reason) => (stopped ??= stop(reason)),
   }
 }
@@ -175,6 +183,19 @@ export async function startDaemon(
 function reportProblems(problems: readonly Problem[], events: ReturnType<typeof createEvents>): void {
   for (const problem of problems.slice(0, maxReported)) events.configurationBroken(problem)
   if (problems.length > maxReported) events.moreProblems(problems.length - maxReported)
+}
+
+/** The lock on the state folder; who holds it; or why the folder cannot be used. */
+function takeStateFolder(
+  path: string,
+  { files }: Platform,
+): InstanceLock | LockHolder | { text: string; cure: string } {
+  try {
+    return stateFolderProblem(path, files) ?? takeInstanceLock(path, files)
+  } catch (thrown) {
+    const text = `cannot be used: ${thrown instanceof Error ? thrown.message : String(thrown)}`
+    return { text, cure: 'make room or rights for the host there, or set [host] state_dir' }
+  }
 }
 
 async function openLines(stateDirectory: string, platform: Platform): Promise<LineServer | Problem> {

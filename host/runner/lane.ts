@@ -164,17 +164,14 @@ export function openLane(
         }
         return askFlush()
       }
-      case 'broken':
-        // A replacement thread that cannot load while others serve comes again by itself.
-        if (roster.size === 0) breakDown(readLoadProblems(frame['problems']))
-        else
-          log.threadLost(
-            plan.name,
-            slot,
-            `cannot load its filters: ${readLoadProblems(frame['problems'])[0]?.text ?? ''}`,
-            0,
-          )
+      case 'broken': {
+        const problems = readLoadProblems(frame['problems'])
+        if (roster.size === 0) return breakDown(problems)
+        // Others serve: its slot gets another thread, later and later.
+        log.threadLost(plan.name, slot, `cannot load its filters: ${problems[0]?.text ?? ''}`, 0)
+        runner?.endThread(slot)
         return
+      }
       case 'done': {
         const results = Array.isArray(frame['results']) ? frame['results'] : []
         const thread = roster.get(slot)
@@ -265,6 +262,8 @@ export function openLane(
   }
 
   function breakDown(problems: readonly LoadProblem[]): void {
+    // At a start or reload whoever asked tells; nobody asked for this.
+    if (state.kind === 'serving') for (const problem of problems) log.configurationBroken({ ...problem, column: null })
     state = { kind: 'broken', problems }
     loadTimer?.cancel()
     runner?.kill()

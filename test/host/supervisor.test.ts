@@ -307,3 +307,21 @@ t.test('no answer is given while code that was given up may still edit the messa
   await expired
   t.same(settled, ['stray late', 'expired deadline'], 'and it does not run again')
 })
+
+t.test('a thread that cannot load its filters again', async (t) => {
+  const stage = await openRunnerStage(t)
+  const runner = await stage.runner(0)
+  const [one, two] = [runner.thread(0), runner.thread(1)]
+  await stage.supervisor.ready
+  const problem = { file: '/e.js', line: null, text: 'is gone', cure: null }
+  die(runner, one)
+  runner.thread(0, { loads: false }).send({ type: 'broken', problems: [problem] })
+  await until('it to be ended, so that its slot gets another', () => killed(runner).includes(0))
+  t.equal(stage.supervisor.state().kind, 'serving', 'the other one serves')
+
+  die(runner, two)
+  runner.thread(1, { loads: false }).send({ type: 'broken', problems: [problem] })
+  await until('the chain to be broken', () => stage.supervisor.state().kind === 'broken')
+  t.match(stage.log.join('\n'), /configuration-broken problem="\/e\.js: is gone"/, 'told at once')
+  t.equal(await told(stage.ask()), 'broken 1')
+})
