@@ -64,7 +64,7 @@ export async function startDaemon(
   platform: Platform,
   log: Log,
 ): Promise<Daemon | StartFailure> {
-  const { clock, files } = platform
+  const { clock } = platform
   const events = createEvents(log)
   let configuration = options.readConfiguration()
   const settings = (): HostSettings => configuration.settings ?? configuration.remaining
