@@ -224,6 +224,7 @@ t.test('log lines', (t) => {
     events.configurationBroken({ file: value, line: 1, column: null, text: value, cure: value })
     events.bug(value, value)
   }
+  t.equal(escapeText('a"b\\c\n'), 'a"b\\\\c\\n', 'a quote inside other punctuation stays')
   t.strictSame(faults, [], 'a value is escaped, and read back as it was')
   t.strictSame(
     told.filter(({ text }) => !clean.test(text)),
@@ -329,9 +330,11 @@ t.test('the log’s way out', async (t) => {
     [['after'], ['error', 'warn']],
     'after a rotation lines go to the new file',
   )
+  t.equal(statSync(file).mode & 0o007, 0, 'which nobody else reads either')
   json.write(event('last', 'error'))
   await json.close(5000)
   json.write(event('too late', 'error'))
+  await json.close(5000)
   t.strictSame(names(file), ['after', 'last'], 'closing waits for what is buffered, and nothing comes after it')
   t.equal(json.dropped(), 0)
 

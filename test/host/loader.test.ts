@@ -9,6 +9,9 @@ import { bundledFilters, loadChain, type LoadedChain } from '../../host/chain/lo
 import { availableFilters, moduleExtensions } from '../../host/chain/module-file.ts'
 import { registerOwnModules } from '../../host/runner/resolve-hook.ts'
 
+// With another one the modules that are written here would be their group's to change.
+process.umask(0o022)
+
 type Files = Readonly<Record<string, string>>
 
 let folders = 0
@@ -143,10 +146,11 @@ t.test('modules that are wrong', async (t) => {
       ],
     },
     {
+      // The line is told unless a hook, such as the test runner's, stands between the module and Node.
       name: 'a missing package, required',
       files: { 'f.cjs': `\nrequire('no-such-package')\n` },
       want: [
-        /^F\/f\.cjs:2: imports something that is not there: Error: Cannot find module 'no-such-package' .*; install the package/,
+        /^F\/f\.cjs(?::2)?: imports something that is not there: Error: Cannot find module 'no-such-package' .*; install the package/,
       ],
     },
     {
@@ -312,36 +316,38 @@ t.test('places that others can write to', async (t) => {
   t.testdir()
   const me = process.getuid?.() ?? 0
   const cure = 'chmod o-w it'
+  // If it were run in spite of what is told, that would be told as well.
+  const trap = `throw new Error('it ran')`
   const rows: { name: string; files: Files; list?: string; change: (folder: string) => void; want: string[] }[] = [
     {
       name: 'a module',
-      files: { 'f.mjs': good },
+      files: { 'f.mjs': trap },
       change: (folder) => chmodSync(join(folder, 'f.mjs'), 0o646),
       want: [`F/f.mjs: may be written by everybody; ${cure}`],
     },
     {
       name: 'a folder',
-      files: { 'f.mjs': good },
+      files: { 'f.mjs': trap },
       change: (folder) => chmodSync(folder, 0o777),
       want: [`F: may be written by everybody; ${cure}`],
     },
     {
       name: 'a folder of a dotted name',
-      files: { 'sub/f.mjs': good },
+      files: { 'sub/f.mjs': trap },
       list: 'sub.f',
       change: (folder) => chmodSync(join(folder, 'sub'), 0o1777),
       want: [`F/sub: may be written by everybody; ${cure}`],
     },
     {
       name: 'the first of two such folders',
-      files: { 'a/b/f.mjs': good },
+      files: { 'a/b/f.mjs': trap },
       list: 'a/b/f',
       change: (folder) => chmodSync(join(folder, 'a'), 0o777),
       want: [`F/a: may be written by everybody; ${cure}`],
     },
     {
       name: 'a module behind a link',
-      files: { 'x/f.mjs': good },
+      files: { 'x/f.mjs': trap },
       change: (folder) => {
         chmodSync(join(folder, 'x/f.mjs'), 0o666)
         symlinkSync('x/f.mjs', join(folder, 'f.mjs'))
@@ -364,10 +370,6 @@ t.test('places that others can write to', async (t) => {
   const circle = makeFolder(t, {})
   symlinkSync('f.mjs', join(circle, 'f.mjs'))
   t.match(await problemsOf('f', circle), [/there is no filter "f"/], 'a link to itself is no module')
-  const ran = makeFolder(t, { 'f.mjs': `throw new Error('it ran')` })
-  chmodSync(join(ran, 'f.mjs'), 0o666)
-  t.match(await problemsOf('f', ran), [/may be written by everybody/], 'code that anybody may have written is not run')
-
   const notRoot = me !== 0 && 'giving files away needs root'
   await t.test('files of others', { skip: notRoot }, async (t) => {
     t.testdir()
@@ -385,6 +387,9 @@ t.test('places that others can write to', async (t) => {
     ])
     t.equal(warnings.length, 1)
     t.equal(filters.length, 1, 'which is a warning alone')
+    chownSync(group, 0, 0)
+    chmodSync(group, 0o775)
+    t.strictSame((await loaded('f', group)).warnings, [], "and none where it is root's own group")
   })
 })
 
@@ -406,6 +411,7 @@ t.test('modules that are right', async (t) => {
     all.described.map(({ file, index, name, alias }) => [file, index, name, alias]),
     Object.keys(endings).map((file, index) => [join(folder, file), index, file.charAt(0), file.charAt(0)]),
   )
+  writeFileSync(join(folder, 'f.d.ts'), '')
   t.strictSame(availableFilters([folder, '/nonexistent']).sort(), ['a', 'b', 'c', 'd', 'e'])
 
   const forms: [name: string, files: Files][] = [

@@ -390,9 +390,12 @@ t.test('a pair is written', (t) => {
   for (const [name, given] of wrong) {
     t.throws(() => write('a\n', systemFiles, given), RangeError, `${name} with a line end or NUL is refused`)
   }
-  writeFileSync(join(dir, `D${count + 1}`), 'here already')
-  t.throws(() => write('a\n'), { code: 'EEXIST' }, 'no file is written over')
-  t.equal(readFileSync(join(dir, `D${count}`), 'utf8'), 'here already')
+  for (const letter of ['D', '']) {
+    const there = join(dir, `${letter}${count + 1}`)
+    writeFileSync(there, 'here already')
+    t.throws(() => write('a\n'), { code: 'EEXIST' }, 'no file is written over')
+    t.equal(readFileSync(there, 'utf8'), 'here already')
+  }
   t.throws(
     () => writePair(dir, 'x', join(dir, 'none'), envelope, systemFiles, 0),
     { code: 'ENOENT' },

@@ -389,10 +389,11 @@ const lenient: BlamedFilter = { index: 2, alias: 'lenient', passes: true }
 const filterAt = (index: number): BlamedFilter | null => [null, strict, lenient][index] ?? null
 
 t.test('who is to blame', (t) => {
-  const makeThread = (numbers: readonly number[], blame: Thread['blame']): Thread => ({
-    ...{ slot: 0, exclusive: false, stalled: false, closing: false, sentMs: null, owed: [], blame },
-    inHand: new Map(numbers.map((number) => [`k${number}`, makeTicket(number)])),
-  })
+  const makeThread = (numbers: readonly number[], blame: Thread['blame']): Thread => {
+    const { thread } = openRoster(1, 8)
+    for (const number of numbers) thread(0).inHand.set(`k${number}`, makeTicket(number))
+    return Object.assign(thread(0), { blame })
+  }
   const shown = (lost: readonly (readonly [Ticket, Loss])[]): string[] =>
     lost.map(([{ number }, { how, role, filter, text }]) => `${number} ${how} ${role} ${filter?.alias ?? '-'} ${text}`)
   const still = (number: number, filter: number) => ({ number, filter, text: 'still' })
