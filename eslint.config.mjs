@@ -83,7 +83,9 @@ export default tseslint.config(
       '@typescript-eslint/no-floating-promises': [
         'error',
         {
-          allowForKnownSafeCalls: [{ from: 'package', package: '@tapjs/test', name: ['test', 'teardown', 'before', 'after'] }],
+          allowForKnownSafeCalls: [
+            { from: 'package', package: '@tapjs/test', name: ['test', 'teardown', 'before', 'after'] },
+          ],
         },
       ],
     },

@@ -33,6 +33,8 @@ export function openContext(view: MessageView, log: FilterLog, mark: (pair: Pair
     const known = view.control
     if (known !== null && known.mark.every((size, index) => size === now[index])) return known.facts
     const facts = readControl(view.pair.controlPaths)
+    // Shared by the filters: what one of them does to the list must not change what the next one sees.
+    Object.freeze(facts.recipients)
     view.control = { mark: now, facts }
     return facts
   }

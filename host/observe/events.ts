@@ -66,11 +66,11 @@ export function createEvents(log: Log) {
       }),
 
     /** In pythonfilter's shape, one line a recipient, so that patterns of fail2ban and the like go on matching. */
-    refused: (filter: string, sender: string | null, recipient: string, reply: string) =>
-      tell(
-        'info',
-        `${escapeText(filter)} reject,from=<${escapeText(sender ?? '')}>,addr=<${escapeText(recipient)}>: ${escapeText(reply)}`,
-      ),
+    refused: (filter: string, sender: string | null, recipient: string, reply: string) => {
+      const parts = [filter, sender ?? '', recipient, reply].map(escapeText)
+      const text = `${parts[0] ?? ''} reject,from=<${parts[1] ?? ''}>,addr=<${parts[2] ?? ''}>: ${parts[3] ?? ''}`
+      log.write({ level: 'info', event: 'refused', text, fields: { filter, sender, recipient, reply } })
+    },
     refusedMore: (filter: string, recipients: number) => tell('info', 'reject-lines-left-out', { filter, recipients }),
     failurePassed: (id: string, queueId: string | null, setting: string, cause: string) =>
       tell('warn', 'failure-passed', { id, queueId, setting, cause }),

@@ -16,6 +16,8 @@ export interface LogEvent {
   readonly level: Level
   readonly event: string
   readonly fields: Readonly<Record<string, FieldValue>>
+  /** The text line after its prefix, where other programs expect a shape of their own; escaped by whoever writes it. */
+  readonly text?: string
 }
 
 /** courierlogger keeps 511 bytes of a line; the rest of it is lost without a trace. */
@@ -33,8 +35,8 @@ const prefixes: Readonly<Record<Level, string>> = { error: 'ERR: ', warn: 'WARN:
  * Units:  at most `maxOctets`; `trail`, the longest field, is last and is shortened first.
  */
 export function textLine(event: LogEvent, maxOctets: number = maxTextLine): string {
-  let line = prefixes[event.level] + event.event
-  for (const [key, value] of Object.entries(event.fields)) {
+  let line = prefixes[event.level] + (event.text ?? event.event)
+  for (const [key, value] of event.text === undefined ? Object.entries(event.fields) : []) {
     if (value === null || value === undefined) continue
     line += ` ${key}=${shown(value)}`
   }
