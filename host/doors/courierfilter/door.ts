@@ -34,7 +34,6 @@ export function createCourierDoor(options: CourierDoorOptions, platform: Platfor
   let refused = 0
   let draining = false
   server.on('drop', () => refused++)
-  server.on('error', (error) => log.doorFailed('courierfilter', error.message))
   const refusedReport = clock.every(refusedReportMs, () => {
     if (refused > 0) log.connectionsRefused('courierfilter', refused)
     refused = 0
@@ -101,6 +100,7 @@ export function createCourierDoor(options: CourierDoorOptions, platform: Platfor
     open: async (take) => {
       server.on('connection', (socket) => contain(socket, () => serve(socket, take)))
       const path = await listenForCourier(server, options.directory, options.name, platform.files)
+      server.on('error', (error) => log.doorFailed('courierfilter', error.message))
       log.doorOpened('courierfilter', path)
     },
     drain: async (limitMs) => {

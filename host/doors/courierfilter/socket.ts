@@ -24,19 +24,19 @@ export async function listenForCourier(server: Server, directory: string, name: 
   const hidden = join(directory, `.${name}`)
   if (Buffer.byteLength(hidden) > maxSocketPath)
     throw new Error(`${hidden} is longer than a socket's path may be (${maxSocketPath})`)
-  // A socket of the same name in Courier's other folder would be asked as well.
-  const twin = join(dirname(directory), basename(directory) === 'filters' ? 'allfilters' : 'filters', name)
-  files.rmSync(twin, { force: true })
-  files.rmSync(hidden, { force: true })
   try {
+    // A socket of the same name in Courier's other folder would be asked as well.
+    const twin = join(dirname(directory), basename(directory) === 'filters' ? 'allfilters' : 'filters', name)
+    files.rmSync(twin, { force: true })
+    files.rmSync(hidden, { force: true })
     await listenPrivately(server, { path: hidden, backlog })
+    // Local submissions are handed over by the submitting user's process, which has the mail group (spec courier 4.1).
+    files.chmodSync(hidden, 0o660)
+    files.renameSync(hidden, path)
+    return path
   } catch (thrown) {
-    throw new Error(`cannot listen on ${hidden}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, {
-      cause: thrown,
-    })
+    const cause = thrown instanceof Error ? thrown.message : String(thrown)
+    const cure = "let Courier start the host, run it as Courier's user, or set [courierfilter] directory"
+    throw new Error(`cannot put a socket at ${path} (${cause}); ${cure}`, { cause: thrown })
   }
-  // Local submissions are handed over by the submitting user's process, which has the mail group (spec courier 4.1).
-  files.chmodSync(hidden, 0o660)
-  files.renameSync(hidden, path)
-  return path
 }
