@@ -6,7 +6,7 @@
  */
 import { didYouMean } from '../../courier-compat/near-match.ts'
 import { quoted } from '../../courier-compat/quoted.ts'
-import type { Problem } from '../config/problem.ts'
+import type { Problem } from '../problem.ts'
 import { readListLine } from './list-line.ts'
 import type { ListDialect, ListLine } from './list-line.ts'
 import { withBlanks } from './list-words.ts'

@@ -10,7 +10,7 @@ import { quoted } from '../../courier-compat/quoted.ts'
 import { parseList } from '../chain/list.ts'
 import type { ParsedList } from '../chain/list.ts'
 import { scanIni } from './ini-lines.ts'
-import type { Problem } from './problem.ts'
+import type { Problem } from '../problem.ts'
 import { checkHostSettings } from './settings.ts'
 import type { HostSettingProblem, HostSettings } from './settings.ts'
 

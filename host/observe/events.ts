@@ -1,6 +1,6 @@
 /** Every event that is logged: a typed function for each, so that names and fields are written in one place. */
 import type { TrailStep } from '../chain/chain.ts'
-import { formatProblem, type Problem } from '../config/problem.ts'
+import { formatProblem, type Problem } from '../problem.ts'
 import { escapeText, type FieldValue, type Level } from './line-format.ts'
 import type { Log } from './log.ts'
 

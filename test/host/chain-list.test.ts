@@ -4,7 +4,7 @@ import t from 'tap'
 import { schemaProblems } from '../../courier-compat/setting-value.ts'
 import { listLimits, parseList } from '../../host/chain/list.ts'
 import { lineOptions } from '../../host/chain/with-options.ts'
-import { formatProblem } from '../../host/config/problem.ts'
+import { formatProblem } from '../../host/problem.ts'
 
 type Entry = ReturnType<typeof parseList>['entries'][number]
 

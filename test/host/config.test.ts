@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { schemaProblems } from '../../courier-compat/setting-value.ts'
 import { scanIni } from '../../host/config/ini-lines.ts'
-import { formatProblem } from '../../host/config/problem.ts'
+import { formatProblem } from '../../host/problem.ts'
 import { configDirectories, findConfigDirectory, readConfiguration } from '../../host/config/read.ts'
 import { checkHostSettings, hostSchemas } from '../../host/config/settings.ts'
 

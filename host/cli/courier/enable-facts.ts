@@ -1,6 +1,6 @@
 /** What `nodefilter courier enable` looks at on the machine before it plans. Reads only. */
 import { dirname, join } from 'node:path'
-import { formatProblem } from '../../config/problem.ts'
+import { formatProblem } from '../../problem.ts'
 import { findConfigDirectory, readConfiguration } from '../../config/read.ts'
 import {
   exists,
