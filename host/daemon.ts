@@ -146,10 +146,10 @@ export async function startDaemon(
     reports.cancel()
     const endedMs = clock.monotonicMs() + graceMs
     await door.drain(graceMs)
-    // Those that had no verdict by then hear 451, which is one turn of the event loop away.
+    // First the filters' code ends, then those without a verdict are answered: nothing edits what was answered.
+    await supervisor?.drain(Math.max(200, endedMs - clock.monotonicMs()))
     intake.stop()
     await door.drain(200)
-    await supervisor?.drain(Math.max(200, endedMs - clock.monotonicMs()))
     if (lines !== null && !('text' in lines)) lines.close()
     lock?.release()
     events.hostStopped(reason)

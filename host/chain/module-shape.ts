@@ -62,11 +62,9 @@ export function checkShape(file: string, exported: Record<string, unknown>): Mod
   if (doFilter === undefined)
     return wrong('exports no doFilter', 'export function doFilter(bodyPath, controlPaths, context)')
   if (typeof doFilter !== 'function') return wrong(`exports doFilter as ${typeof doFilter}`, 'it must be a function')
-  if (initFilter !== null && typeof initFilter !== 'function') {
-    return wrong(`exports initFilter as ${typeof initFilter}`, 'it must be a function')
-  }
-  if (closeFilter !== null && typeof closeFilter !== 'function') {
-    return wrong(`exports closeFilter as ${typeof closeFilter}`, 'it must be a function')
+  for (const [name, value] of Object.entries({ initFilter, closeFilter })) {
+    if (value !== null && typeof value !== 'function')
+      return wrong(`exports ${name} as ${typeof value}`, 'it must be a function')
   }
   if (onError !== 'defer' && onError !== 'pass')
     return wrong(`exports onError as ${shown(onError)}`, `use 'defer' or 'pass'`)

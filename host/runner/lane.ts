@@ -126,7 +126,7 @@ export function openLane(
         threadGone: (slot, text) => {
           const thread = roster.remove(slot)
           if (draining === null) log.threadLost(name, slot, thread?.blame?.text ?? text, thread?.inHand.size ?? 0)
-          for (const answer of thread?.owed ?? []) answer()
+          for (const give of thread?.owed.values() ?? []) give()
           if (thread !== undefined) lose(lossesOfThread(thread, text, filterAt))
         },
         stuck: (slot) => {
@@ -198,13 +198,10 @@ export function openLane(
       return log.strayIgnored(plan.name, slot, 'an answer to no open question')
     const outcome = checkOutcome(result['outcome'])
     if (typeof outcome === 'string') {
+      const text = `the thread's answer was refused: ${outcome}`
       thread.inHand.delete(ticket.key)
-      close(thread, 0)
-      return events.failed(ticket, {
-        kind: 'malformed',
-        filter: null,
-        text: `the thread's answer was refused: ${outcome}`,
-      })
+      thread.owed.set(ticket, () => events.failed(ticket, { kind: 'malformed', filter: null, text }))
+      return close(thread, 0)
     }
     if (outcome.rerunWithout !== null) {
       // Stays in hand: only when the thread is dead can the message's files be set back.
@@ -214,7 +211,7 @@ export function openLane(
     thread.inHand.delete(ticket.key)
     if (thread.inHand.size === 0) thread.exclusive = false
     if (outcome.stray) {
-      thread.owed.push(() => events.answered(ticket, outcome))
+      thread.owed.set(ticket, () => events.answered(ticket, outcome))
       close(thread, closingGraceMs)
       return
     }
@@ -237,7 +234,7 @@ export function openLane(
 
   function loseRunner(cause: string, sinceMs: number): void {
     const threads = roster.clear()
-    for (const { owed } of threads) for (const answer of owed) answer()
+    for (const { owed } of threads) for (const give of owed.values()) give()
     const lost = lossesOfRunner(threads, cause, filterAt)
     loadTimer?.cancel()
     const pid = runner?.pid ?? 0

@@ -15,7 +15,7 @@ export interface Thread {
   /** It takes no more and is about to be ended. */
   closing: boolean
   /** Answers that wait for the thread's end: until then a filter's stray code could still edit those messages. */
-  readonly owed: (() => void)[]
+  readonly owed: Map<Ticket, () => void>
   /** When messages were last sent to it, if it has answered nothing since; `null` otherwise. */
   sentMs: number | null
   /** Why it stands still or is ended, once that is known: the message's number and its filter's place in the list. */
@@ -39,7 +39,7 @@ export interface Roster {
   /** Removes and returns all. */
   clear(): readonly Thread[]
   readonly size: number
-  /** The thread that has this message in hand. */
+  /** The thread that has this message in hand, or owes its answer. */
   holderOf(ticket: Ticket): Thread | undefined
   /** Chooses a thread for each message, the first one first. The caller puts it in hand under a new key. */
   assign(waiting: readonly Ticket[], nowMs: number, takeInHand: (thread: Thread, ticket: Ticket) => void): Assignment
@@ -98,7 +98,7 @@ export function createRoster(messagesPerThread: number): Roster {
           stalled: false,
           closing: false,
           sentMs: null,
-          owed: [],
+          owed: new Map(),
           blame: null,
         },
       }),
@@ -116,7 +116,8 @@ export function createRoster(messagesPerThread: number): Roster {
     get size() {
       return threads.size
     },
-    holderOf: (ticket) => [...threads.values()].find(({ inHand }) => inHand.get(ticket.key) === ticket),
+    holderOf: (ticket) =>
+      [...threads.values()].find(({ inHand, owed }) => inHand.get(ticket.key) === ticket || owed.has(ticket)),
     assign: (waiting, nowMs, takeInHand) => {
       const batches = new Map<Thread, Ticket[]>()
       const held: Ticket[] = []

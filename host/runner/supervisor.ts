@@ -39,6 +39,7 @@ export interface Supervisor {
    * what it has. A new plan that is broken changes nothing.
    */
   replace(plan: SupervisorPlan): Promise<LaneState>
+  /** Ends all runners, when their messages are done or after `limitMs`; whatever has no verdict then has failed. */
   drain(limitMs: number): Promise<void>
 }
 
@@ -46,6 +47,12 @@ export interface Supervisor {
 const deadlineMarginMs = 300
 
 const expiry: Failure = { kind: 'deadline', filter: null, text: 'no verdict before the deadline' }
+
+const stopping: Failure = {
+  kind: 'stopping',
+  filter: null,
+  text: 'the host was stopped before there was a verdict',
+}
 
 /** The thread of a message without time is ended; its runner too, if need be. This much later nobody waits for that. */
 const expiryLimitMs = 3000
@@ -62,12 +69,14 @@ export function startSupervisor(
 ): Supervisor {
   const { clock, files } = platform
   let plan = first
+  let draining = false
   const eventsOf = (from: SupervisorPlan): LaneEvents => ({
     answered: (ticket, outcome) => ticket.settle({ outcome, failure: outcome.failure, attempts: ticket.attempt }),
     failed: (ticket, failure) => fail(ticket, failure),
     lost: (ticket, loss) => {
       if (ticket.settled) return
       if (ticket.expired) return fail(ticket, expiry)
+      if (draining) return fail(ticket, stopping)
       const next = afterLoss(
         ticket,
         loss,
@@ -186,7 +195,9 @@ export function startSupervisor(
       return state
     },
     drain: async (limitMs) => {
+      draining = true
       solo?.idle.cancel()
+      for (const lane of lanes) for (const ticket of lane.takeWaiting()) fail(ticket, stopping)
       if (solo !== null) retire(solo.lane, limitMs)
       retire(main, limitMs)
       await Promise.all(retired)

@@ -325,3 +325,24 @@ t.test('a thread that cannot load its filters again', async (t) => {
   t.match(stage.log.join('\n'), /configuration-broken problem="\/e\.js: is gone"/, 'told at once')
   t.equal(await told(stage.ask()), 'broken 1')
 })
+
+t.test('at a stop no message is answered while its filters may still edit it, and none runs again', async (t) => {
+  const stage = await openRunnerStage(t, { threads: 1 })
+  const runner = await stage.runner(0)
+  const thread = runner.thread(0)
+  await stage.supervisor.ready
+  const settled: string[] = []
+  const note = (name: string, result: Promise<RunResult>): Promise<number> =>
+    result.then(({ failure }) => settled.push(`${name} ${failure?.kind ?? ''}`))
+  const running = note('running', stage.ask())
+  await thread.job(0)
+  const waiting = note('waiting', stage.ask())
+
+  const drained = stage.supervisor.drain(9000)
+  await waiting
+  t.same(settled, ['waiting stopping'], 'the one that runs is not answered yet')
+  runner.end('SIGKILL')
+  await Promise.all([drained, running])
+  t.same(settled, ['waiting stopping', 'running stopping'])
+  t.equal(stage.started(), 1, 'no runner is started for it')
+})

@@ -143,14 +143,18 @@ const malformed: Check = async (t, without) => {
     })
     const thread = fresh[slot.found]
     thread?.send({ type: 'done', results: [{ key: thread.jobs[0]?.key, outcome: value }] })
+    let answered = false
+    void result.then(() => (answered = true))
+    const isKilled = (): boolean => runner.heard.some((frame) => frame.type === 'kill-thread')
+    await until('an answer, or the end of the thread', () => answered || isKilled(), 2000)
+    expect(isKilled() && !answered, `${what} is answered while its thread lives`)
+    // Such a thread is ended, only then is the message answered, and its slot gets another one.
+    thread?.close()
+    runner.say({ type: 'thread-gone', slot: slot.found, text: 'killed' })
     const heard = await within(2000, result)
     expect(heard?.outcome === null && heard.failure?.kind === 'malformed', `${what} is taken for ${told(heard)}`)
     if (heard === null || heard.outcome !== null) return seen
-    // Such a thread is ended, and its slot gets another one.
-    await until('the thread to be ended', () => runner.heard.some((frame) => frame.type === 'kill-thread'), 2000)
     runner.heard.length = 0
-    thread?.close()
-    runner.say({ type: 'thread-gone', slot: slot.found, text: 'killed' })
     await until('its end to be logged', () => log.some((line) => line.includes('thread-lost')))
     log.length = 0
     fresh[slot.found] = runner.thread(slot.found)
