@@ -12,6 +12,7 @@ import {
   readlinkSync,
   renameSync,
   statSync,
+  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -393,12 +394,21 @@ t.test('the log’s way out', async (t) => {
   )
   t.ok(performance.now() - closingMs < 5000)
 
+  // Full to the brim, or what is buffered might just fit.
+  const filler = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK)
+  t.throws(
+    () => {
+      for (;;) writeSync(filler, 'x')
+    },
+    { code: 'EAGAIN' },
+  )
   for (let count = 0; count < total; count++) text.write(event(`e${count}`))
   const waitMs = performance.now()
   await text.close(150)
   const took = performance.now() - waitMs
   t.ok(took > 100 && took < 1500, `closing does not wait for it either (${Math.round(took)} ms of 150)`)
   drain()
+  closeSync(filler)
   closeSync(reading)
   closeSync(ours)
 
