@@ -221,7 +221,10 @@ export function openLane(
 
   /** Takes a thread out of service and ends it, at once or when it is empty or its grace is over. */
   function close(thread: Thread, graceMs: number): void {
-    const end = (): void => runner?.endThread(thread.slot)
+    const end = (): void => {
+      // By then its slot may have the next thread, which has done nothing wrong.
+      if (roster.get(thread.slot) === thread) runner?.endThread(thread.slot)
+    }
     if (graceMs === 0 || thread.inHand.size === 0) end()
     else if (!thread.closing) clock.after(graceMs, end)
     thread.closing = true

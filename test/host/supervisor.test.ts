@@ -346,3 +346,25 @@ t.test('at a stop no message is answered while its filters may still edit it, an
   t.same(settled, ['waiting stopping', 'running stopping'])
   t.equal(stage.started(), 1, 'no runner is started for it')
 })
+
+t.test('the grace of a thread that was ended early does not end the next one in its slot', async (t) => {
+  const stage = await openRunnerStage(t, { threads: 1, messagesPerThread: 2 })
+  const runner = await stage.runner(0)
+  const thread = runner.thread(0)
+  await stage.supervisor.ready
+  const [stray, beside] = [stage.ask(), stage.ask()]
+  const late = { verdict: null, by: 'e', failure: { kind: 'late', filter: 'e', text: 'late' }, stray: true }
+  const [strayJob, besideJob] = [await thread.job(0), await thread.job(1)]
+  const sinceMs = performance.now()
+  answer(thread, strayJob, late)
+  answer(thread, besideJob)
+  t.equal(await told(beside), 'pass 1')
+  await until('the thread to be ended, now that it is empty', () => killed(runner).length === 1)
+  die(runner, thread)
+  t.equal(await told(stray), 'late 1')
+
+  runner.thread(0)
+  // The grace is a second; what must not happen can only be waited for.
+  await until('the grace to be over', () => performance.now() - sinceMs > 1200)
+  t.equal(killed(runner).length, 1)
+})
