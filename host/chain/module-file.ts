@@ -33,8 +33,12 @@ export function findModule(entry: ChainEntry, folders: readonly string[]): strin
   const near = nearMatch(entry.name, availableFilters(folders))
   return {
     ...at,
-    text: `there is no filter "${entry.name}" in ${folders.join(' or ')}`,
-    cure: near === null ? 'correct the name, or name its folder in [chain] filter_path' : `did you mean "${near}"?`,
+    text: `there is no filter "${entry.name}"`,
+    // The folders last: a line of the log may have no room for them.
+    cure:
+      near === null
+        ? `correct the name, or name its folder in [chain] filter_path, which has ${folders.join(', ')}`
+        : `did you mean "${near}"?`,
   }
 }
 

@@ -23,7 +23,7 @@ export interface LogEvent {
 /** courierlogger keeps 511 bytes of a line; the rest of it is lost without a trace. */
 export const maxTextLine = 500
 
-/** So that one long address or error text leaves room for the other fields; JSON has them whole. */
+/** So that one long address or error text leaves room for the fields after it; JSON has them whole. */
 const maxTextField = 160
 
 const prefixes: Readonly<Record<Level, string>> = { error: 'ERR: ', warn: 'WARN: ', info: 'INFO: ', debug: 'DEBUG: ' }
@@ -36,9 +36,10 @@ const prefixes: Readonly<Record<Level, string>> = { error: 'ERR: ', warn: 'WARN:
  */
 export function textLine(event: LogEvent, maxOctets: number = maxTextLine): string {
   let line = prefixes[event.level] + (event.text ?? event.event)
-  for (const [key, value] of event.text === undefined ? Object.entries(event.fields) : []) {
+  const fields = event.text === undefined ? Object.entries(event.fields) : []
+  for (const [index, [key, value]] of fields.entries()) {
     if (value === null || value === undefined) continue
-    line += ` ${key}=${shown(value)}`
+    line += ` ${key}=${shown(value, index === fields.length - 1 ? maxOctets : maxTextField)}`
   }
   return line.length <= maxOctets ? line : `${line.slice(0, maxOctets - 3)}...`
 }
@@ -74,9 +75,9 @@ function asciiJson(value: unknown): string {
   return JSON.stringify(value).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-function shown(value: string | number | boolean | readonly string[]): string {
+function shown(value: string | number | boolean | readonly string[], maxText: number): string {
   if (typeof value === 'object') return quote(value.join(' '))
   if (typeof value === 'string')
-    return quote(value.length > maxTextField ? `${value.slice(0, maxTextField)}...` : value)
+    return quote(value.length > maxText ? `${value.slice(0, maxText)}...` : value)
   return String(value)
 }
