@@ -77,7 +77,6 @@ function asciiJson(value: unknown): string {
 
 function shown(value: string | number | boolean | readonly string[], maxText: number): string {
   if (typeof value === 'object') return quote(value.join(' '))
-  if (typeof value === 'string')
-    return quote(value.length > maxText ? `${value.slice(0, maxText)}...` : value)
+  if (typeof value === 'string') return quote(value.length > maxText ? `${value.slice(0, maxText)}...` : value)
   return String(value)
 }
