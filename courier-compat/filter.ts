@@ -40,14 +40,16 @@ export interface FilterModule {
   onError?: OnError
 }
 
-/** Handed to `initFilter`. */
-export interface FilterSetup {
+/** Handed to `initFilter`. `FilterSetup<SettingsOf<typeof settings>>` knows the types of the module's own settings. */
+export interface FilterSetup<Settings = Readonly<Record<string, SettingValue>>> {
   /** The module's name, and the name it runs under in this chain (the same unless `as ALIAS` was written). */
   readonly name: string
   readonly alias: string
   /** Checked against the module's `settings` and completed with their defaults; frozen. */
-  readonly settings: Readonly<Record<string, SettingValue>>
+  readonly settings: Settings
   readonly log: FilterLog
+  /** A folder of this filter's own that stays across restarts; made (mode 0700) when it is first asked for. */
+  readonly state: string
 }
 
 /** Handed to `doFilter` as third argument. A convenience: everything in it can be had from the paths as well. */

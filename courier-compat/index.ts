@@ -46,4 +46,5 @@ export type {
   Recipient,
 } from './filter.ts'
 export type { Reply, Verdict } from './reply.ts'
-export type { SettingSchema, SettingSchemas, SettingValue } from './setting.ts'
+export type { SettingSchema, SettingSchemas, SettingTable, SettingValue } from './setting.ts'
+export type { SettingsOf } from './setting-value.ts'

@@ -13,7 +13,7 @@ import { parseDuration, parseSize } from './units.ts'
 export type SettingOf<Schema extends SettingSchema> =
   BareValue<Schema> | (null extends Schema['default'] ? null : never)
 
-type BareValue<Schema extends SettingSchema> = Schema extends { type: 'duration' | 'size' | 'count' }
+type BareValue<Schema extends SettingSchema> = Schema extends { type: 'duration' | 'size' | 'count' | 'number' }
   ? number
   : Schema extends { type: 'switch' }
     ? boolean
@@ -21,7 +21,9 @@ type BareValue<Schema extends SettingSchema> = Schema extends { type: 'duration'
       ? Choice
       : Schema extends { type: 'list' }
         ? readonly string[]
-        : string
+        : Schema extends { type: 'table'; values: infer Values }
+          ? Readonly<Record<string, Values extends 'list' ? readonly string[] : string>>
+          : string
 
 /** The values that a table of declarations gives, under the names declared: `SettingsOf<typeof settings>`. */
 export type SettingsOf<Schemas extends SettingSchemas> = { readonly [Key in keyof Schemas]: SettingOf<Schemas[Key]> }
@@ -63,6 +65,8 @@ export function checkSetting(schema: SettingSchema, raw: unknown): CheckedSettin
       )
     case 'count':
       return checkMeasure(raw, wholeNumber(raw), schema, Number, 'whole number')
+    case 'number':
+      return checkMeasure(raw, decimalNumber(raw), schema, Number, 'number')
     case 'switch':
       if (typeof raw === 'boolean') return { value: raw }
       return raw === 'yes' || raw === 'no'
@@ -79,6 +83,8 @@ export function checkSetting(schema: SettingSchema, raw: unknown): CheckedSettin
         : { problem: `${shown(raw)} is no absolute path: it begins with /` }
     case 'list':
       return checkWords(raw)
+    case 'table':
+      return checkTable(raw, schema.values)
   }
 }
 
@@ -100,25 +106,41 @@ export function settingDefaults<Schemas extends SettingSchemas>(schemas: Schemas
  *
  * Shape: `values` is frozen and complete, the default standing wherever nothing, or nothing valid, was written: it is
  *        for use as a whole only if `problems` is empty. A key whose value is `undefined` counts as not written.
+ *        `warnings` name what was written under an earlier name; each stands under the name written.
  */
 export function checkSettings<Schemas extends SettingSchemas>(
   schemas: Schemas,
   raw: Readonly<Record<string, unknown>>,
-): { readonly values: SettingsOf<Schemas>; readonly problems: readonly SettingProblem[] } {
+): {
+  readonly values: SettingsOf<Schemas>
+  readonly problems: readonly SettingProblem[]
+  readonly warnings: readonly SettingProblem[]
+} {
   const values = new Map<string, SettingValue>(Object.entries(settingDefaults(schemas)))
   const problems: SettingProblem[] = []
+  const warnings: SettingProblem[] = []
   for (const [key, written] of Object.entries(raw)) {
-    const schema = Object.hasOwn(schemas, key) ? schemas[key] : undefined
-    if (schema === undefined) {
+    const name = currentName(schemas, key)
+    const schema = name === null ? undefined : schemas[name]
+    if (name === null || schema === undefined) {
       const hint = didYouMean(key, Object.keys(schemas))
       problems.push({ key, text: hint === null ? 'no such setting' : `no such setting; ${hint}` })
+    } else if (name !== key && raw[name] !== undefined) {
+      problems.push({ key, text: `is the old name of ${name}, which is set as well` })
     } else if (written !== undefined) {
+      if (name !== key) warnings.push({ key, text: `is called ${name} now` })
       const checked = checkSetting(schema, written)
       if ('problem' in checked) problems.push({ key, text: checked.problem })
-      else values.set(key, checked.value)
+      else values.set(name, checked.value)
     }
   }
-  return { values: Object.freeze(Object.fromEntries(values)) as SettingsOf<Schemas>, problems }
+  return { values: Object.freeze(Object.fromEntries(values)) as SettingsOf<Schemas>, problems, warnings }
+}
+
+/** The name under which `written` is declared, by that name or an earlier one; `null` if it is not. */
+export function currentName(schemas: SettingSchemas, written: string): string | null {
+  if (Object.hasOwn(schemas, written)) return written
+  return Object.keys(schemas).find((name) => schemas[name]?.was?.includes(written)) ?? null
 }
 
 interface Bounds {
@@ -147,6 +169,11 @@ function wholeNumber(raw: unknown): number | null {
   return typeof value === 'number' && Number.isSafeInteger(value) ? value : null
 }
 
+function decimalNumber(raw: unknown): number | null {
+  const value = typeof raw === 'string' && /^-?[0-9]{1,16}(?:\.[0-9]{1,16})?$/.test(raw) ? Number(raw) : raw
+  return typeof value === 'number' && Number.isFinite(value) ? value : null
+}
+
 function checkChoice(choices: readonly string[], raw: unknown): CheckedSetting {
   if (typeof raw === 'string' && choices.includes(raw)) return { value: raw }
   const hint = typeof raw === 'string' ? didYouMean(raw, choices) : null
@@ -164,6 +191,20 @@ function checkWords(raw: unknown): CheckedSetting {
   return { value: Object.freeze([...words]) }
 }
 
+function checkTable(raw: unknown, values: 'text' | 'list'): CheckedSetting {
+  if (!isTable(raw)) return { problem: `${shown(raw)} is no table: write {'key': ...} in modules.conf` }
+  // Without a prototype: a key may be any text, "__proto__" too.
+  const table = Object.create(null) as Record<string, string | readonly string[]>
+  for (const [key, value] of Object.entries(raw)) {
+    const isList = Array.isArray(value) && value.every((word) => typeof word === 'string')
+    if (values === 'text' ? typeof value !== 'string' : !isList) {
+      return { problem: `${quoted(key)} in it has no ${values === 'text' ? 'text' : 'list of texts'}` }
+    }
+    table[key] = typeof value === 'string' ? value : Object.freeze([...(value as string[])])
+  }
+  return { value: Object.freeze(table) }
+}
+
 function shown(raw: unknown): string {
   if (typeof raw === 'string') return quoted(raw)
   if (typeof raw === 'number' || typeof raw === 'boolean') return String(raw)
@@ -172,14 +213,16 @@ function shown(raw: unknown): string {
 
 /** What each type of declaration may hold beside `type`, `default` and `text`. */
 const extraProperties: ReadonlyMap<string, readonly string[]> = new Map([
-  ['duration', ['min', 'max']],
+  ['duration', ['min', 'max', 'unit']],
   ['size', ['min', 'max']],
   ['count', ['min', 'max']],
+  ['number', ['min', 'max']],
   ['switch', []],
   ['choice', ['choices']],
   ['text', []],
   ['path', []],
   ['list', []],
+  ['table', ['values']],
 ])
 
 /**
@@ -200,7 +243,7 @@ export function schemaProblems(schemas: unknown, reserved: readonly string[] = [
 
 function declarationProblems(declared: unknown): string[] {
   if (!isTable(declared)) return ['is not a declaration, { type, default, text }']
-  const { type, text, min, max, choices } = declared
+  const { type, text, min, max, choices, was, unit, values } = declared
   const extras = typeof type === 'string' ? extraProperties.get(type) : undefined
   if (extras === undefined) {
     const names = [...extraProperties.keys()]
@@ -208,7 +251,7 @@ function declarationProblems(declared: unknown): string[] {
     return [`type ${shown(type)} is not one of ${names.join(', ')}${hint === null ? '' : `; ${hint}`}`]
   }
   const problems: string[] = []
-  const known = ['type', 'default', 'text', ...extras]
+  const known = ['type', 'default', 'text', 'was', ...extras]
   for (const property of Object.keys(declared)) {
     if (known.includes(property)) continue
     const hint = didYouMean(property, known)
@@ -216,8 +259,13 @@ function declarationProblems(declared: unknown): string[] {
   }
   if (typeof text !== 'string' || text.trim() === '' || /[\r\n]/.test(text))
     problems.push('text is not one line of text')
-  if (extras.includes('min'))
-    problems.push(...boundProblems(type === 'count', type === 'size' ? parseSize : parseDuration, min, max))
+  if (was !== undefined && !isOldNames(was)) problems.push('was is not a list of names that it had before')
+  if (extras.includes('unit') && !isOneOf(unit, [undefined, 's', 'm', 'h', 'd'])) {
+    problems.push(`unit ${shown(unit)} is not one of s, m, h, d`)
+  }
+  if (extras.includes('values') && !isOneOf(values, ['text', 'list']))
+    problems.push(`values ${shown(values)} is not one of text, list`)
+  if (extras.includes('min')) problems.push(...boundProblems(String(type), min, max))
   if (extras.includes('choices') && !isChoices(choices))
     problems.push('choices is not a list of two or more different words')
   if (problems.length > 0) return problems
@@ -226,9 +274,11 @@ function declarationProblems(declared: unknown): string[] {
   const schema = declared as unknown as SettingSchema
   const fallback: unknown = declared['default']
   if (fallback === undefined) return ['has no default (null: not set)']
-  if (fallback === null && ['switch', 'choice', 'list'].includes(schema.type))
+  if (fallback === null && ['switch', 'choice', 'list', 'table'].includes(schema.type))
     return [`a ${schema.type} cannot be null`]
-  const wanted = { count: 'number', switch: 'boolean', list: 'object' }[schema.type as string] ?? 'string'
+  const wanted =
+    { count: 'number', number: 'number', switch: 'boolean', list: 'object', table: 'object' }[schema.type as string] ??
+    'string'
   if (fallback !== null && typeof fallback !== wanted) {
     return [`default ${shown(fallback)} is not written as a ${schema.type} is declared`]
   }
@@ -236,9 +286,11 @@ function declarationProblems(declared: unknown): string[] {
   return 'problem' in checked ? [`default: ${checked.problem}`] : []
 }
 
-function boundProblems(isCount: boolean, parse: (text: string) => number | null, min: unknown, max: unknown): string[] {
+function boundProblems(type: string, min: unknown, max: unknown): string[] {
+  const parse = type === 'size' ? parseSize : parseDuration
   const read = (bound: unknown, open: number): number | null => {
-    if (isCount) return typeof bound === 'number' && Number.isSafeInteger(bound) ? bound : null
+    if (type === 'count') return typeof bound === 'number' && Number.isSafeInteger(bound) ? bound : null
+    if (type === 'number') return typeof bound === 'number' && Number.isFinite(bound) ? bound : null
     return bound === undefined ? open : typeof bound === 'string' ? parse(bound) : null
   }
   const [least, most] = [read(min, -Infinity), read(max, Infinity)]
@@ -247,6 +299,18 @@ function boundProblems(isCount: boolean, parse: (text: string) => number | null,
   if (most === null) problems.push(`max ${shown(max)} is no bound`)
   if (least !== null && most !== null && least > most) problems.push('min is above max')
   return problems
+}
+
+function isOldNames(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((name) => typeof name === 'string' && /^[A-Za-z][A-Za-z0-9_]*$/.test(name))
+  )
+}
+
+function isOneOf(value: unknown, choices: readonly unknown[]): boolean {
+  return choices.includes(value)
 }
 
 function isChoices(value: unknown): boolean {

@@ -90,9 +90,9 @@ export const doFilter: DoFilter = (bodyPath, controlPaths, { id, attempt, log })
 }
 
 function optionsFrom(values: Readonly<Record<string, SettingValue>>): Options {
-  const words = (name: keyof typeof settings) => {
+  const words = (name: keyof typeof settings): readonly string[] => {
     const value = values[name] ?? settings[name].default
-    return typeof value === 'object' ? value : []
+    return Array.isArray(value) ? (value as readonly string[]) : []
   }
   const known: readonly string[] = settings.fields.default
   const unknown = words('fields').find((field) => !known.includes(field))

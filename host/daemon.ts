@@ -91,7 +91,7 @@ export async function startDaemon(
     if (hostProblems.length > 0 || next.problems.length > 0 || next.settings === null)
       return [...hostProblems, ...next.problems]
     if (lines === null || 'text' in lines) return hostProblems
-    const plan = supervisorPlan(next.settings, next, options.faults)
+    const plan = supervisorPlan(next.settings, next, stateDirectory, options.faults)
     const fresh = supervisor ?? startSupervisor(plan, lines, platform, events)
     const state = supervisor === null ? await fresh.ready : await fresh.replace(plan)
     if (state.kind !== 'serving') return state.kind === 'broken' ? state.problems.map(fromLoad) : []
@@ -209,10 +209,15 @@ async function openLines(stateDirectory: string, platform: Platform): Promise<Li
 }
 
 /** What the supervisor is told of the settings. */
-export function supervisorPlan(settings: HostSettings, { list }: Configuration, faults: string): SupervisorPlan {
+export function supervisorPlan(
+  settings: HostSettings,
+  { list }: Configuration,
+  stateDirectory: string,
+  faults: string,
+): SupervisorPlan {
   const { host, runner, chain, log } = settings
   return {
-    chain: { entries: list.entries, filterPath: chain.filterPath, timeLimitMs: chain.timeLimit },
+    chain: { entries: list.entries, filterPath: chain.filterPath, timeLimitMs: chain.timeLimit, stateDirectory },
     threads: runner.threads ?? Math.max(2, availableParallelism()),
     messagesPerThread: runner.messagesPerThread,
     maxHeapOctets: runner.maxHeap,

@@ -4,6 +4,8 @@
  * The only way to a filter module. It runs in worker threads, never in the host process.
  * Source: contracts.md ("A filter module"), spec pythonfilter 1.3.
  */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FilterLog, FilterSetup, OnError } from '../../courier-compat/filter.ts'
 import { didYouMean } from '../../courier-compat/near-match.ts'
@@ -23,6 +25,8 @@ export interface LoadPlan {
   readonly filterPath: readonly string[]
   /** The limit of a filter whose line sets none. */
   readonly timeLimitMs: number
+  /** Below it each filter has a folder of its own, `setup.state`. */
+  readonly stateDirectory: string
 }
 
 /** What the host is told of a loaded filter. */
@@ -77,7 +81,7 @@ export async function loadChain(
       problems.push(module)
       continue
     }
-    const faults = await initialise(entry, file, module, logFor(entry.alias))
+    const faults = await initialise(entry, file, module, plan.stateDirectory, logFor(entry.alias))
     problems.push(...faults)
     if (faults.length > 0) continue
 
@@ -118,6 +122,7 @@ async function initialise(
   entry: ChainEntry,
   file: string,
   module: ModuleShape,
+  stateDirectory: string,
   log: FilterLog,
 ): Promise<LoadProblem[]> {
   const { values, problems } = checkSettings(module.settings, entry.settings)
@@ -131,7 +136,14 @@ async function initialise(
     }))
   }
   if (module.initFilter === null) return []
-  const setup: FilterSetup = { name: entry.name, alias: entry.alias, settings: values, log }
+  const setup: FilterSetup = {
+    ...{ name: entry.name, alias: entry.alias, settings: values, log },
+    get state() {
+      const folder = join(stateDirectory, 'filters', entry.alias)
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      return folder
+    },
+  }
   try {
     await module.initFilter(setup)
     return []

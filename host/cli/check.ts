@@ -126,7 +126,12 @@ async function check(options: CheckOptions, work: string, io: CommandIo): Promis
   const level = options.verbose ? 'info' : 'error'
   const log = openLog({ level, textDescriptor: 2, jsonFile: null, maxBufferOctets: settings.log.maxBuffer }, clock)
   const lines = await openLineServer(join(work, 'threads.sock'), files)
-  const supervisor = startSupervisor(supervisorPlan(settings, configuration, ''), lines, platform, createEvents(log))
+  const supervisor = startSupervisor(
+    supervisorPlan(settings, configuration, join(work, 'state'), ''),
+    lines,
+    platform,
+    createEvents(log),
+  )
   try {
     const state = await supervisor.ready
     if (state.kind === 'broken') return broken(state.problems.map((problem) => ({ ...problem, column: null })))

@@ -174,8 +174,8 @@ void t.test("a module's table of declarations", (t) => {
       'an unknown type',
       { wait: { type: 'durations', default: null, text }, n: { type: 7 } },
       [
-        'settings, "wait": type "durations" is not one of duration, size, count, switch, choice, text, path, list; did you mean "duration"?',
-        'settings, "n": type 7 is not one of duration, size, count, switch, choice, text, path, list',
+        'settings, "wait": type "durations" is not one of duration, size, count, number, switch, choice, text, path, list, table; did you mean "duration"?',
+        'settings, "n": type 7 is not one of duration, size, count, number, switch, choice, text, path, list, table',
       ],
     ],
     [

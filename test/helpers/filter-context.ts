@@ -35,6 +35,10 @@ export function makeContext(controlPaths: readonly string[]): { context: FilterC
 }
 
 /** What `initFilter` is handed: settings as the host has checked them, that is with every default filled in. */
-export function makeSetup(name: string, settings: Readonly<Record<string, SettingValue>> = {}): FilterSetup {
-  return { name, alias: name, settings, log: makeLog().log }
+export function makeSetup(
+  name: string,
+  settings: Readonly<Record<string, SettingValue>> = {},
+  state = '/nonexistent',
+): FilterSetup {
+  return { name, alias: name, settings, log: makeLog().log, state }
 }

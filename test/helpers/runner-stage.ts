@@ -59,7 +59,7 @@ export async function openRunnerStage(
   })
   const lines = await openLineServer(join(root, 'threads.sock'), platform.files)
   const plan: SupervisorPlan = {
-    chain: { entries: entriesOf('e'), filterPath: [], timeLimitMs: 30_000 },
+    chain: { entries: entriesOf('e'), filterPath: [], timeLimitMs: 30_000, stateDirectory: '/nonexistent' },
     ...{ threads: 2, messagesPerThread: 1, maxHeapOctets: 1e8, blockedLimitMs: 2000, startLimitMs: 9000 },
     ...{ linesPerSecond: 100, maxWaiting: 10, faults: '' },
     ...changes,

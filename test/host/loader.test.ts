@@ -32,7 +32,7 @@ function load(list: string, filterPath: readonly string[], log: string[] = []) {
   if (problems[0] !== undefined) throw new Error(problems[0].text)
   const put = (alias: string) => (text: string) => void log.push(`${alias}: ${text}`)
   const logFor = (alias: string): FilterLog => ({ info: put(alias), warn: put(alias), error: put(alias) })
-  return loadChain({ entries, filterPath, timeLimitMs: 30_000 }, logFor)
+  return loadChain({ entries, filterPath, timeLimitMs: 30_000, stateDirectory: t.testdirName }, logFor)
 }
 
 /** What is wrong, as `FILE:LINE: TEXT; CURE`, files without their folder. */

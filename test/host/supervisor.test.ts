@@ -115,7 +115,7 @@ t.test('a thread that stands still costs the message whose filter is to blame; i
 })
 
 t.test('a filter that may fail and stands still is left out the next time', async (t) => {
-  const chain = { entries: entriesOf('e', 'soft'), filterPath: [], timeLimitMs: 30_000 }
+  const chain = { entries: entriesOf('e', 'soft'), filterPath: [], timeLimitMs: 30_000, stateDirectory: '/nonexistent' }
   const stage = await openRunnerStage(t, { threads: 1, chain })
   const runner = await stage.runner(0)
   const thread = runner.thread(0)
@@ -139,7 +139,7 @@ t.test('a filter that may fail and stands still is left out the next time', asyn
 })
 
 t.test('a thread asks itself for a run without a filter whose stray code may still edit', async (t) => {
-  const chain = { entries: entriesOf('soft'), filterPath: [], timeLimitMs: 30_000 }
+  const chain = { entries: entriesOf('soft'), filterPath: [], timeLimitMs: 30_000, stateDirectory: '/nonexistent' }
   const stage = await openRunnerStage(t, { threads: 1, chain })
   const runner = await stage.runner(0)
   const thread = runner.thread(0)
@@ -206,7 +206,7 @@ t.test('messages that lose their runner run once more, in a process of their own
 
 t.test('a list whose filters may not see a message twice is not run twice', async (t) => {
   const entries = entriesOf('e').map((entry) => ({ ...entry, rerun: false }))
-  const chain = { entries, filterPath: [], timeLimitMs: 30_000 }
+  const chain = { entries, filterPath: [], timeLimitMs: 30_000, stateDirectory: '/nonexistent' }
   const stage = await openRunnerStage(t, { threads: 1, chain })
   const runner = await stage.runner(0)
   const thread = runner.thread(0)
@@ -234,7 +234,7 @@ t.test('a message at its deadline is answered, and what still runs of it is ende
 })
 
 t.test('a new plan', async (t) => {
-  const chain = { entries: entriesOf('e', 'soft'), filterPath: [], timeLimitMs: 30_000 }
+  const chain = { entries: entriesOf('e', 'soft'), filterPath: [], timeLimitMs: 30_000, stateDirectory: '/nonexistent' }
   const stage = await openRunnerStage(t, { threads: 1, messagesPerThread: 1, chain })
   const old = await stage.runner(0)
   const thread = old.thread(0)
