@@ -36,3 +36,20 @@ function parseWithUnit(text: string, units: ReadonlyMap<string, number>): number
   const value = Number(match[1]) * factor
   return Number.isSafeInteger(value) ? value : null
 }
+
+/** Milliseconds -> the shortest way to write them: 90_000 -> `90s`, 86_400_000 -> `1d`. The inverse of `parseDuration`. */
+export function formatDuration(ms: number): string {
+  return formatWithUnit(ms, durationUnits)
+}
+
+/** Octets -> `64KiB`, `512`. The inverse of `parseSize`. */
+export function formatSize(octets: number): string {
+  return formatWithUnit(octets, sizeUnits)
+}
+
+/** In the largest unit that leaves a whole number. */
+function formatWithUnit(value: number, units: ReadonlyMap<string, number>): string {
+  const fitting = [...units].filter(([, factor]) => value % factor === 0 && value >= factor)
+  const [unit, factor] = fitting.at(-1) ?? [...units].at(value === 0 && units === durationUnits ? 1 : 0) ?? ['', 1]
+  return `${value / factor}${unit}`
+}

@@ -2,13 +2,14 @@
 import { checkCommand } from './check.ts'
 import type { Command, CommandIo } from './command.ts'
 import { exitCodes } from './command.ts'
+import { configCommand } from './config.ts'
 import { courierCommand } from './courier.ts'
 import { runCommand } from './run.ts'
 import { usageError } from './usage.ts'
 import { packageVersion } from './version.ts'
 
 const commands: ReadonlyMap<string, Command> = new Map(
-  [runCommand, checkCommand, courierCommand].map((command) => [command.name, command]),
+  [runCommand, checkCommand, configCommand, courierCommand].map((command) => [command.name, command]),
 )
 
 /** Runs what the arguments ask for; resolves to the exit code. Without a command it runs the host. */

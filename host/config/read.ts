@@ -45,6 +45,14 @@ export interface Configuration {
   readonly warnings: readonly Problem[]
   /** The files that were read. */
   readonly files: readonly string[]
+  /** Where each setting that was written stands, by `section.key`; what is not here has its default. */
+  readonly places: ReadonlyMap<string, Place>
+}
+
+/** Where something was written: a file and line, or an option of the command line. */
+export interface Place {
+  readonly file: string
+  readonly line: number | null
 }
 
 /** The folders in which configuration is looked for, the first one first. */
@@ -101,6 +109,7 @@ export function readConfiguration(request: ConfigurationRequest): Configuration 
     problems: [...problems, ...list.problems],
     warnings: [...checked.warnings.map(inPlace), ...list.warnings],
     files,
+    places: written.places,
   }
 }
 
@@ -110,7 +119,7 @@ const givenList = 'the filter list given'
 /** What administrators wrote, by section and key, and where: a section's own place stands under the key `''`. */
 interface Written {
   readonly values: Map<string, Map<string, string>>
-  readonly places: Map<string, { readonly file: string; readonly line: number | null }>
+  readonly places: Map<string, Place>
 }
 
 function readConf(file: string, read: (path: string) => string, written: Written): Problem[] {

@@ -7,7 +7,7 @@ import { didYouMean } from '../../courier-compat/near-match.ts'
 import { quoted } from '../../courier-compat/quoted.ts'
 import { checkSettings } from '../../courier-compat/setting-value.ts'
 import type { SettingOf } from '../../courier-compat/setting-value.ts'
-import type { SettingSchemas } from '../../courier-compat/setting.ts'
+import type { SettingSchema, SettingSchemas, SettingValue } from '../../courier-compat/setting.ts'
 
 /** The sections of nodefilter.conf and their settings, as administrators write them. Deeply frozen. */
 export const hostSchemas = deepFreeze({
@@ -241,6 +241,19 @@ export function checkHostSettings(raw: Readonly<Record<string, Readonly<Record<s
   }
   const filterPath = strays.length === 0 ? settings.chain.filterPath : []
   return { settings: deepFreeze({ ...settings, chain: { ...settings.chain, filterPath } }), problems, warnings }
+}
+
+/** Every setting with its declaration and its value, as `section.key`, in the order of the declarations. */
+export function hostSettingList(
+  settings: HostSettings,
+): { readonly name: string; readonly schema: SettingSchema; readonly value: SettingValue }[] {
+  const values = settings as unknown as Readonly<Record<string, Readonly<Record<string, SettingValue>>>>
+  return Object.entries<SettingSchemas>(hostSchemas).flatMap(([section, schemas]) =>
+    Object.entries(schemas).map(([key, schema]) => ({
+      ...{ name: `${section}.${key}`, schema },
+      value: values[section]?.[camelCase(key)] ?? null,
+    })),
+  )
 }
 
 function writtenIn(raw: Readonly<Record<string, Readonly<Record<string, unknown>>>>, section: string) {
