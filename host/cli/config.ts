@@ -89,26 +89,25 @@ async function check(configuration: Configuration, load: boolean, io: CommandIo)
   const tell = (problems: readonly Problem[], prefix = ''): void => {
     for (const problem of problems) io.err(`${prefix}${formatProblem(problem)}\n`)
   }
-  const { settings, problems, warnings, list, files } = configuration
+  const { remaining, problems, warnings, list, files } = configuration
   tell(warnings, 'warning: ')
   tell(problems)
-  if (problems.length > 0 || settings === null) return exitCodes.config
-
+  const isSound = problems.length === 0
   const count = list.entries.length === 1 ? '1 filter' : `${list.entries.length} filters`
-  if (!load) {
-    io.out(`sound so far as the files tell: ${count} listed in ${files.at(-1) ?? 'no file'}\n`)
-    return exitCodes.ok
-  }
+  if (!load && isSound) io.out(`sound so far as the files tell: ${count} in ${files.at(-1) ?? 'no file'}\n`)
+  // A mistake in another setting is no reason to keep silent about those in the filters.
+  if (!load || !configuration.isChainKnown) return isSound ? exitCodes.ok : exitCodes.config
+
   const work = mkdtempSync(join(tmpdir(), 'nodefilter-config-'))
   try {
-    const chain = await openLoadedChain(configuration, settings, work, 'warn')
+    const chain = await openLoadedChain(configuration, remaining, work, 'warn')
     try {
       if (chain.state.kind === 'broken') {
         tell(chain.state.problems.map((problem) => ({ ...problem, column: null })))
         return exitCodes.config
       }
-      io.out(`sound: ${count} loaded from ${files.join(', ')}\n`)
-      return exitCodes.ok
+      if (isSound) io.out(`sound: ${count} loaded from ${files.join(', ')}\n`)
+      return isSound ? exitCodes.ok : exitCodes.config
     } finally {
       await chain.close()
     }

@@ -40,6 +40,8 @@ export interface Configuration {
    */
   readonly remaining: HostSettings
   readonly list: ParsedList
+  /** Whether it is known which filters run with which settings, whatever else is at fault: they can be tried then. */
+  readonly isChainKnown: boolean
   /** All of them, those of the list included: the configuration is sound if there are none. */
   readonly problems: readonly Problem[]
   readonly warnings: readonly Problem[]
@@ -106,6 +108,10 @@ export function readConfiguration(request: ConfigurationRequest): Configuration 
     settings: problems.length === 0 ? checked.settings : null,
     remaining: checked.settings,
     list,
+    isChainKnown:
+      confProblems.length === 0 &&
+      list.problems.length === 0 &&
+      !checked.problems.some(({ section }) => section === 'chain'),
     problems: [...problems, ...list.problems],
     warnings: [...checked.warnings.map(inPlace), ...list.warnings],
     files,

@@ -219,7 +219,13 @@ export function checkHostSettings(raw: Readonly<Record<string, Readonly<Record<s
   const sections: [string, unknown][] = []
   for (const [section, schemas] of Object.entries<SettingSchemas>(hostSchemas)) {
     const checked = checkSettings(schemas, writtenIn(raw, section))
-    for (const { key, text } of checked.problems) problems.push({ section, key, text, cure: null })
+    for (const { key, text } of checked.problems) {
+      const home = Object.entries<SettingSchemas>(hostSchemas).find(
+        ([other, table]) => other !== section && Object.hasOwn(table, key),
+      )
+      const cure = home === undefined || Object.hasOwn(schemas, key) ? null : `it belongs into [${home[0]}]`
+      problems.push({ section, key, text, cure })
+    }
     const values: [string, unknown][] = Object.entries(checked.values)
     sections.push([section, Object.fromEntries(values.map(([key, value]) => [camelCase(key), value]))])
   }
