@@ -155,7 +155,8 @@ export async function startDaemon(
     events.hostStopped(reason)
   }
   try {
-    await door.open(intake.take)
+    if (courierfilter.enabled) await door.open(intake.take)
+    else events.doorDisabled(door.name)
   } catch (thrown) {
     const text = thrown instanceof Error ? thrown.message : String(thrown)
     events.doorFailed(door.name, text)

@@ -41,6 +41,8 @@ export function createEvents(log: Log) {
     hostStopping: (reason: string, inHand: number) => tell('info', 'host-stopping', { reason, inHand }),
     hostStopped: (reason: string) => tell('info', 'host-stopped', { reason }),
     doorOpened: (door: string, path: string) => tell('info', 'door-opened', { door, path }),
+    doorDisabled: (door: string) =>
+      tell('warn', 'door-disabled', { door, cause: 'the configuration says so: nothing is filtered through it' }),
     doorFailed: (door: string, cause: string) => tell('error', 'door-failed', { door, cause }),
     requestRefused: (door: string, cause: string) => tell('warn', 'request-refused', { door, cause }),
     connectionsRefused: (door: string, count: number) => tell('warn', 'connections-refused', { door, count }),
@@ -83,6 +85,8 @@ export function createEvents(log: Log) {
     configurationWarning: (problem: Problem) =>
       tell('warn', 'configuration-warning', { problem: formatProblem(problem) }),
     chainLoaded: (filters: readonly string[]) => tell('info', 'chain-loaded', { filters }),
+    controlFailed: (path: string, cause: string) => tell('error', 'control-failed', { path, cause }),
+    asked: (ask: string) => tell('info', 'asked', { ask, by: 'the control socket' }),
     reloaded: () => tell('info', 'reloaded'),
     reloadRefused: () =>
       tell('error', 'reload-refused', { cause: 'the new configuration is broken; the old one goes on' }),

@@ -466,6 +466,13 @@ t.test('a broken configuration', async (t) => {
   await strict.kill()
 })
 
+t.test('a door that is not wanted', async (t) => {
+  const host = startHost(t, makePlace(t, 'act'), { set: ['courierfilter.enabled=no'] })
+  t.match(await host.logged(/ door-disabled /), /^WARN: .* door=courierfilter /, 'is told of')
+  t.notOk(existsSync(host.socketPath), 'is not opened')
+  t.same(await host.stop(), { code: 0, signal: null }, 'and its host stops as any other')
+})
+
 t.test('a reload', async (t) => {
   const set = ['runner.threads=1', 'runner.messages_per_thread=1', 'host.deadline=5s']
   const host = await servingHost(t, ['act'], { set })
