@@ -1,0 +1,59 @@
+/**
+ * Reads the header section of a data file, and nothing of its body: a message of 50 MB costs what one of 1 KB costs.
+ *
+ * Synchronous, like everything that touches the small files of the spool (docs/adr/0005): most sections are in the first
+ * piece, which the page cache still has.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { findHeaderEnd, headerLimits, parseHeaderSection } from './header-section.ts'
+import type { HeaderLimits, HeaderSection } from './header-section.ts'
+
+/** Holds nearly every real section; the next pieces double. */
+const firstOctets = 8192
+
+// A symbolic link could lead out of the spool; a FIFO would block the thread for ever, hence O_NONBLOCK.
+const guarded = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/**
+ * The header section of the message in this file, as it is at this moment.
+ *
+ * Shape:  never reads beyond the section by more than a piece, nor beyond `limits.sectionOctets`: a longer section has
+ *         `overLimit` set, and the lines that are within.
+ * Errors: the system's, with its code and the path; Error for what is no regular file.
+ */
+export function readHeaderSection(bodyPath: string, limits: HeaderLimits = headerLimits): HeaderSection {
+  const fd = openMessage(bodyPath)
+  try {
+    return readHeaderOf(fd, bodyPath, limits)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Opens a data file for reading, and neither a link nor, for ever, a FIFO. Errors: the system's. */
+export function openMessage(bodyPath: string): number {
+  return openSync(bodyPath, guarded)
+}
+
+/** As `readHeaderSection`, of a file that is open; `path` is for errors. */
+export function readHeaderOf(fd: number, path: string, limits: HeaderLimits = headerLimits): HeaderSection {
+  if (!fstatSync(fd).isFile()) throw new Error(`message ${path} is not a regular file`)
+  // The empty line of a section of exactly the limit lies beyond it, and so does the octet that shows it is too long.
+  const most = limits.sectionOctets + 2
+  let bytes = Buffer.allocUnsafe(Math.min(firstOctets, most))
+  let length = 0
+  for (;;) {
+    const count = readSync(fd, bytes, length, bytes.length - length, length)
+    const seen = length
+    length += count
+    const read = bytes.subarray(0, length)
+    const end = findHeaderEnd(read, seen)
+    if (end !== null) return parseHeaderSection(read.subarray(0, end.bodyStart), limits)
+    if (count === 0 || length === most) return parseHeaderSection(read, limits)
+    if (length === bytes.length) {
+      const larger = Buffer.allocUnsafe(Math.min(bytes.length * 2, most))
+      bytes.copy(larger, 0, 0, length)
+      bytes = larger
+    }
+  }
+}
