@@ -40,18 +40,21 @@ export interface FilterSettings<Schemas extends SettingSchemas> {
  *
  * Shape:  weakest first: the declared defaults, `[DEFAULT]` (as far as the filter declares such settings), `[NAME]`, `[ALIAS]`,
  *         `with`. A setting's earlier names count as the setting, with a warning.
+ *         `declared` is `null` for a filter that declares nothing: it may read its section itself, by `getModuleConfig`, so
+ *         that is not looked at. A filter that declares an empty table has no settings.
  * Errors: `problems`, all of them, each with its place. An option that is overridden is not checked.
  */
 export function filterSettings<Schemas extends SettingSchemas>(
-  schemas: Schemas,
+  declared: Schemas | null,
   config: ModuleConfig,
   owner: SettingsOwner,
 ): FilterSettings<Schemas> {
+  const schemas = declared ?? ({} as Schemas)
   const problems: ModuleProblem[] = []
   const warnings: ModuleProblem[] = []
   const winners = new Map<string, AppliedOption>()
 
-  for (const option of optionsFor(config, owner.name, owner.alias)) {
+  for (const option of declared === null ? [] : optionsFor(config, owner.name, owner.alias)) {
     const { key, section, file } = option
     const name = currentName(schemas, key)
     if (name === null) {

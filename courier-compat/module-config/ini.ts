@@ -27,7 +27,7 @@ export interface IniOption {
   isTorn: boolean
 }
 
-/** One section; `name` is `null` for options before the first header. */
+/** One section; `name` is `null` for options that are in none. */
 export interface IniSection {
   readonly name: string | null
   readonly line: number
@@ -116,7 +116,7 @@ class Scan {
   #takeHeader(text: string, line: number, column: number): void {
     const [, name, rest = ''] = /^\[([^\]]+)\](.*)$/.exec(text) ?? []
     if (name === undefined) {
-      this.#enter({ name: text.slice(1), line, options: [] })
+      this.#enter({ name: /^\[([^\]]+)/.exec(text)?.[1] ?? null, line, options: [] })
       const cure = 'write [name] alone on its line'
       this.#fault({ line, column, token: text, text: `${quoted(text)} is no section`, cure })
       return

@@ -79,7 +79,8 @@ export function moduleValue(value: PythonValue): ModuleValue {
     case 'dict': {
       const table = Object.create(null) as Record<string, ModuleValue>
       for (const [key, item] of value.entries) {
-        if (key.kind !== 'str') return new Map(value.entries.map(([key, item]) => [moduleValue(key), moduleValue(item)]))
+        if (key.kind !== 'str')
+          return new Map(value.entries.map(([key, item]) => [moduleValue(key), moduleValue(item)]))
         table[key.value] = moduleValue(item)
       }
       return table

@@ -50,7 +50,7 @@ export interface ParsedModuleFile {
  * Reads a file.
  *
  * Units:  the limits of a value (see `limits`) hold for all values of the file together, nesting and length apart.
- * Errors: all problems, in the order of the lines. Never throws.
+ * Errors: all problems, in the order of the lines; of more than 200 the first ones, and how many more. Never throws.
  */
 export function parseModuleConfig(text: string, file: string): ParsedModuleFile {
   const scanned = scanModuleIni(text.replace(/^\ufeff/, ''))
@@ -96,9 +96,21 @@ export function parseModuleConfig(text: string, file: string): ParsedModuleFile 
     file,
     sections: isSound ? sections.filter(({ name }) => name !== defaultSection) : [],
     defaults: isSound ? sections.filter(({ name }) => name === defaultSection).flatMap(({ options }) => options) : [],
-    problems: problems.sort(byPlace),
-    warnings: warnings.sort(byPlace),
+    problems: firstOf(problems, 'problems'),
+    warnings: firstOf(warnings, 'warnings'),
   }
+}
+
+/** More than anybody reads are a file of another kind, and would fill the log. */
+const maxTold = 200
+
+function firstOf(remarks: ModuleProblem[], what: string): ModuleProblem[] {
+  remarks.sort(byPlace)
+  const next = remarks[maxTold]
+  if (next === undefined) return remarks
+  const text = `there are ${remarks.length - maxTold} more ${what} from here on`
+  const more = { ...next, column: null, text, cure: null, section: null, key: null, token: null }
+  return [...remarks.slice(0, maxTold), more]
 }
 
 /** From a place in the joined value to one in the file. */

@@ -104,7 +104,8 @@ function integralFrom(value: PythonValue, what: string, cure: string): FromPytho
   return refused(`${shown(value)} is no ${what}`, cure)
 }
 
-type TextsFrom = { readonly raw: readonly string[]; readonly warnings: readonly string[] } | { readonly problem: TypeProblem }
+type TextsFrom =
+  { readonly raw: readonly string[]; readonly warnings: readonly string[] } | { readonly problem: TypeProblem }
 
 function listFrom(value: PythonValue): TextsFrom {
   if (value.kind === 'str') {

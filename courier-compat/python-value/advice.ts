@@ -127,6 +127,10 @@ export function leftoverFault(source: string, place: Place, inner: string | null
     case '=':
     case ':=':
       return fault('syntax', `"${text}" is no part of a value`, 'write one option a line')
+    // A comma is taken wherever one may stand, and brackets match: one of these is left over behind a key alone.
+    case ',':
+    case '}':
+      return fault('syntax', `a key has no value before "${text}"`, 'write {key: value}')
     case ':':
       return fault('syntax', '":" stands only between the keys and values of a dict', 'write {key: value}')
   }
@@ -140,7 +144,9 @@ function newlineFault(source: string, start: number): PythonFault {
   // What follows is no blank line: those were passed over.
   const at = start + (/\S/.exec(source.slice(start))?.index ?? 0)
   const [line = ''] = /^[^\n]*/.exec(source.slice(at, at + 80)) ?? []
-  const [, key] = /^([\p{L}_][\p{L}\p{N}_. -]*?)\s*[=:](?!=)/u.exec(line) ?? []
+  const [, option, header] =
+    /^(?:([\p{L}_][\p{L}\p{N}_. -]*?)\s*[=:](?!=)|(\[[\p{L}_][\p{L}\p{N}_.-]*\])$)/u.exec(line) ?? []
+  const key = option ?? header
   if (key !== undefined) {
     const cure = 'begin it in the same column as that key'
     return new PythonFault(at, 'syntax', key, `${quoted(key)} is indented deeper than the key above it`, cure)

@@ -20,7 +20,9 @@ import { createCourierCommand } from '../../host/cli/courier.ts'
 import { applyStep } from '../../host/cli/courier/apply.ts'
 import { firstFiles } from '../../host/cli/courier/first-files.ts'
 import { isLauncher } from '../../host/cli/courier/launcher.ts'
-import { findCourier, guessLayout, parseCourierConfig, parseCourierVersion } from '../../host/cli/courier/layout.ts'
+import { parseCourierConfig } from '../../courier-compat/config/layout.ts'
+import { parseCourierVersion } from '../../courier-compat/config/version.ts'
+import { findCourier, guessLayout } from '../../host/cli/courier/layout.ts'
 import { nameProblem } from '../../host/cli/courier/plan.ts'
 import { findObstacle, type Modes } from '../../host/cli/courier/reach.ts'
 import { runCommand, type CommandResult, type CommandRunner } from '../../host/cli/courier/run-command.ts'
@@ -343,7 +345,7 @@ void t.test('what is refused, and why', async (t) => {
   const cases: [string, number, RegExp, { uid?: number }?][] = [
     ['enable', 77, /only root/, { uid: 1000 }],
     ['disable', 77, /only root/, { uid: 1000 }],
-    ['', 64, /say "enable" or "disable", not ""\nUsage: /],
+    ['', 64, /say "enable", "disable" or "doctor", not ""\nUsage: /],
     ['start', 64, /not "start"\nUsage: /],
     ['enable --frobnicate', 64, /--frobnicate.*\nUsage: /s],
     ['enable now', 64, /unexpected argument "now"/],

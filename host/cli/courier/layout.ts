@@ -4,6 +4,8 @@
  * Source: spec courier 1.1 and 5.1 (`courier-config`).
  */
 import { isAbsolute, join } from 'node:path'
+import { parseCourierConfig, searchPath } from '../../../courier-compat/config/layout.ts'
+import { parseCourierVersion } from '../../../courier-compat/config/version.ts'
 import { runCommand, type CommandRunner } from './run-command.ts'
 
 /** Courier's folders, and the user that mail belongs to. */
@@ -48,21 +50,6 @@ export async function findCourier(options: FindCourierOptions = {}): Promise<Cou
   return { ...layout, version: parseCourierVersion(version.stdout) }
 }
 
-/** Reads what `courier-config` prints: `key=value` lines, split at the first `=`, one pair of double quotes removed. */
-export function parseCourierConfig(text: string): ReadonlyMap<string, string> {
-  const values = new Map<string, string>()
-  for (const line of text.split('\n')) {
-    const at = line.indexOf('=')
-    if (at > 0) values.set(line.slice(0, at), line.slice(at + 1).replace(/^"(.*)"$/, '$1'))
-  }
-  return values
-}
-
-/** The version in the first line of `courier --version`, `Courier 1.0.16 Copyright ...`; `null` if it is another. */
-export function parseCourierVersion(text: string): string | null {
-  return /^Courier ([0-9]+(?:\.[0-9]+)*)\s/.exec(text)?.[1] ?? null
-}
-
 /** What is known without `courier-config`: what Courier hands to a filter, else its own build defaults, else Debian's. */
 export function guessLayout(env: NodeJS.ProcessEnv): CourierLayout {
   const prefix = absolute(env['prefix']) ?? '/usr'
@@ -105,13 +92,6 @@ function layoutFrom(values: ReadonlyMap<string, string>, guess: CourierLayout): 
     version: null,
     found: values.has('localstatedir'),
   }
-}
-
-// Courier built from source lives below /usr/lib/courier, outside anybody's PATH.
-function searchPath(env: NodeJS.ProcessEnv): string {
-  const prefix = absolute(env['prefix'])
-  const folders = [...(prefix === null ? [] : [join(prefix, 'bin')]), ...(env['PATH'] ?? '').split(':')]
-  return [...folders.filter(isAbsolute), '/usr/bin', '/bin', '/usr/local/bin', '/usr/lib/courier/bin'].join(':')
 }
 
 function absolute(path: string | undefined): string | null {
