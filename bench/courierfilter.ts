@@ -14,6 +14,7 @@ import { requestFor } from '../examples/lib/courier-client.ts'
 import { makeHome, removeHome, startHost, type HostProcess } from '../examples/lib/host-process.ts'
 import { spoolMessage, type SpooledPair } from '../examples/lib/spool-files.ts'
 import { formatTable } from '../host/cli/table.ts'
+import { makeCourierFolder, settingE0 } from '../test/helpers/courier-folder.ts'
 import { median, rowCells, rowHeading, type Row } from './figures.ts'
 import { startBareServer, startLoadGenerator } from './load-generator.ts'
 import { bareRow, measureBeside, type Bench, type Target } from './measure.ts'
@@ -23,6 +24,7 @@ const chains: Readonly<Record<string, readonly string[]>> = {
   noop: ['noop'],
   bundled: ['noduplicates', 'whitelist_auth', 'nosuccessdsn'],
   'bundled+debug': ['debug', 'noduplicates', 'whitelist_auth', 'nosuccessdsn'],
+  'bundled+message': ['noduplicates', 'whitelist_auth', 'whitelist_block', 'deliveredto', 'nosuccessdsn'],
 }
 const mails: Readonly<Record<string, number>> = { '1 KB': 1000, '600 KB': 600_000 }
 const concurrencies = [1, 8, 32]
@@ -97,6 +99,8 @@ async function measureChain(chain: string, benchHome: string, bench: Bench): Pro
     configDirectory,
     filterDirectory: join(import.meta.dirname, 'filters'),
     home,
+    // Some of the filters ask Courier's configuration, which is to be the same on every machine.
+    env: { sysconfdir: makeCourierFolder(home, settingE0) },
     logsJson: false,
     nodeOptions: profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`],
   })
@@ -126,7 +130,10 @@ async function measureChain(chain: string, benchHome: string, bench: Bench): Pro
 function makePairs(host: HostProcess, mail: string): SpooledPair[] {
   const octets = mails[mail]
   if (octets === undefined) throw new Error(`there is no mail "${mail}"`)
-  const head = 'From: <sender@example.com>\nTo: <user@example.org>\nSubject: benchmark\n\n'
+  const head = [
+    ...['Received: from client.example.com', 'Delivered-To: user@elsewhere.example', 'From: <sender@example.com>'],
+    ...['To: <user@example.org>', 'Subject: benchmark', '', ''],
+  ].join('\n')
   const line = 'All work and no play makes this a dull message, seventy octets a line.\n'
   const message = Buffer.from((head + line.repeat(Math.ceil(octets / line.length))).slice(0, octets))
   const now = new Date()

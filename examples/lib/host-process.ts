@@ -18,6 +18,8 @@ export interface HostProcessOptions {
   readonly home: string
   /** Whether it also logs JSON lines, to `jsonLog`. */
   readonly logsJson: boolean
+  /** Beside the environment of this process; Courier gives its filters `sysconfdir`. */
+  readonly env?: NodeJS.ProcessEnv
   /** Options for Node itself. */
   readonly nodeOptions?: readonly string[]
 }
@@ -76,6 +78,7 @@ export async function startHost(options: HostProcessOptions): Promise<HostProces
   for (const set of sets) args.push('--set', set)
   const child = spawn(process.execPath, [...nodeOptions, program, ...args], {
     cwd: home,
+    env: { ...process.env, ...options.env },
     stdio: [input.read, output, output, readiness.write],
   })
   for (const descriptor of [input.read, readiness.write, output]) closeSync(descriptor)
