@@ -179,6 +179,17 @@ export function changeBytes(
   return { bytes, applied }
 }
 
+/**
+ * The bytes to append to a control file so that it has these records without a value; `null` where it has them all.
+ * `8` says that the body has 8-bit octets, `m` that the header section has (spec courier 4.4).
+ */
+export function flagBytes(content: Buffer, flags: readonly ('8' | 'm')[]): Buffer | null {
+  const records = parseControl(content)
+  const missing = flags.filter((flag) => !records.has(flag))
+  if (missing.length === 0) return null
+  return Buffer.concat([missingLineEnd(content), ...missing.map((flag) => Buffer.from(`${flag}\n`))])
+}
+
 function missingLineEnd(content: Buffer): Buffer {
   return Buffer.from(content.length === 0 || content.at(-1) === lf ? '' : '\n')
 }

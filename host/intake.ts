@@ -10,7 +10,7 @@ import { makeReply, replyLines, type Verdict } from '../courier-compat/reply.ts'
 import { describeThrown, failureReply, type Failure } from './chain/failure.ts'
 import type { Take, TakenMessage } from './doors/door.ts'
 import type { Events } from './observe/events.ts'
-import { undoEdits } from './edits.ts'
+import { clearKept, undoEdits } from './edits.ts'
 import { openPair, PairRefused, type OpenedPair, type Spool } from './pair.ts'
 import type { Platform } from './platform/platform.ts'
 
@@ -94,18 +94,32 @@ export function createIntake(
     })
   }
 
+  /** Before the answer: after it, the mail server may give the data file's name to another message. */
+  const clear = (pair: OpenedPair | null): void => {
+    if (pair === null) return
+    try {
+      clearKept(pair.bodyPath, files)
+    } catch (thrown) {
+      // No harm to the message, nor to the next one of that name: openPair looks again.
+      log.bug('intake', `what lies beside ${pair.bodyPath} cannot be removed: ${describeThrown(thrown)}`)
+    }
+  }
+
   const take: Take = async (message, answer) => {
     inHand++
     const sinceMs = clock.monotonicMs()
     const id = randomUUID().replaceAll('-', '').slice(0, 16)
     let answered = false
+    let opened: OpenedPair | null = null
     try {
       const { pair, result } = await decide(message, id, sinceMs)
+      opened = pair
       const facts = pair?.facts ?? null
       const queueId = facts === null || facts.id === '' ? null : facts.id
       const { verdict, passedBy } = settleVerdict(result, pair, options(), files)
       faults.at('intake.decided')
       const refusedTo = verdict.kind === 'defer' || verdict.kind === 'reject' ? pendingRecipients(pair) : []
+      clear(pair)
       answered = true
       const fate = answer(verdict)
       const filter = result.outcome?.by ?? result.failure?.filter ?? null
@@ -131,7 +145,9 @@ export function createIntake(
       })
     } catch (thrown) {
       log.bug('intake', thrown instanceof Error ? (thrown.stack ?? thrown.message) : describeThrown(thrown))
-      if (!answered) answer({ kind: 'defer', reply: failureReply('internal', '') })
+      if (answered) return
+      clear(opened)
+      answer({ kind: 'defer', reply: failureReply('internal', '') })
     } finally {
       inHand--
     }

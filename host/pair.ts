@@ -7,14 +7,14 @@
  */
 import { constants, type Stats } from 'node:fs'
 import { parseControlFacts, type ControlFacts } from '../courier-compat/control.ts'
-import type { EditMark, Pair } from './edits.ts'
+import { clearKept, identityOf, type EditMark, type Pair } from './edits.ts'
 import type { Files } from './platform/files.ts'
 
 /** A pair that was checked, and what its control files say. */
 export interface OpenedPair extends Pair {
   /** Size of the data file. */
   readonly octets: number
-  /** The control files' sizes before any filter ran. */
+  /** As they were before any filter ran. */
   readonly mark: EditMark
   readonly facts: ControlFacts
 }
@@ -69,6 +69,7 @@ export function openPair(requested: Pair, spool: Spool, files: Files): OpenedPai
   // Not opened: nothing of it is read here, and the filters open it by its path.
   const stats = look(bodyPath, files)
   checkFile(bodyPath, stats, spool)
+  clearLeftOvers(bodyPath, files)
   const octets = stats.size
   const controlPaths: string[] = []
   const contents: Buffer[] = []
@@ -86,7 +87,7 @@ export function openPair(requested: Pair, spool: Spool, files: Files): OpenedPai
     bodyPath,
     controlPaths,
     octets,
-    mark: contents.map(({ length }) => length),
+    mark: { controlSizes: contents.map(({ length }) => length), data: identityOf(stats), hasVersion: false },
     facts: parseControlFacts(contents),
   }
 }
@@ -125,6 +126,18 @@ function checkFile(path: string, stats: Stats, spool: Spool): void {
   if (stats.nlink !== 1) throw new PairRefused(`${path} has ${stats.nlink} names`)
   if (stats.gid !== spool.gid)
     throw new PairRefused(`${path} belongs to group ${stats.gid}, the spool to group ${spool.gid}`)
+}
+
+/**
+ * The mail server makes the data file's name of an inode number. What a host that died left beside an older message of the
+ * same name would be taken for this one's original.
+ */
+function clearLeftOvers(bodyPath: string, files: Files): void {
+  try {
+    clearKept(bodyPath, files)
+  } catch (thrown) {
+    throw new PairRefused(`what lies beside ${bodyPath} cannot be removed: ${errorCode(thrown)}`)
+  }
 }
 
 /** Reads a file of the spool, checked on its descriptor, so that what is checked is what is read. */

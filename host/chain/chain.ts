@@ -6,10 +6,11 @@
  */
 import type { DoFilter, FilterLog, OnError } from '../../courier-compat/filter.ts'
 import { parseReply, replyLines, type Verdict } from '../../courier-compat/reply.ts'
-import type { EditMark, Pair } from '../edits.ts'
+import type { EditMark, EditTools, Pair } from '../edits.ts'
 import type { Timer } from '../platform/clock.ts'
 import { openContext, type MessageView } from './context.ts'
-import { describeThrown, placeOfError, type Failure } from './failure.ts'
+import { placeOfError } from './error-place.ts'
+import { describeThrown, type Failure } from './failure.ts'
 
 /** One filter of the list, loaded and initialised. */
 export interface ChainFilter {
@@ -65,7 +66,7 @@ export interface ChainOutcome {
 }
 
 /** What the thread lends to the chain. */
-export interface ChainTools {
+export interface ChainTools extends EditTools {
   monotonicMs(): number
   /** CPU time of this thread so far, in milliseconds; `null` where Node cannot tell. */
   cpuMs(): number | null
@@ -73,8 +74,6 @@ export interface ChainTools {
   /** Called right before and right after a filter's synchronous code. */
   enter(index: number): void
   leave(): void
-  readonly mark: (pair: Pair) => EditMark
-  readonly undo: (pair: Pair, mark: EditMark) => void
   /** A logger whose lines carry the filter and the message's id. */
   logFor(alias: string, messageId: string): FilterLog
 }
@@ -151,6 +150,7 @@ export async function runChain(
       )
       continue
     }
+    if (mark !== null) tools.drop(job.pair, mark)
     trail.push(step(filter, verdict.kind, wallMs, cpuMs, null))
     switch (verdict.kind) {
       case 'pass':
@@ -177,7 +177,7 @@ type Call =
 /** Calls one filter and waits for it, at most until its time limit and the grace after it. */
 function call(filter: ChainFilter, view: MessageView, limitMs: number, tools: ChainTools): Call | Promise<Call> {
   const log = tools.logFor(filter.alias, view.messageId)
-  const { context, abort } = openContext(view, log, tools.mark)
+  const { context, abort } = openContext(view, log, tools.controlSizes)
   let returned: unknown
   tools.enter(filter.index)
   try {

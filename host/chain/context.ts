@@ -3,7 +3,7 @@
  */
 import type { Client, Envelope, FilterContext, FilterLog } from '../../courier-compat/filter.ts'
 import { readControl, type ControlFacts } from '../../courier-compat/control.ts'
-import type { EditMark, Pair } from '../edits.ts'
+import type { Pair } from '../edits.ts'
 
 /** What the filters of one message share. */
 export interface MessageView {
@@ -12,7 +12,7 @@ export interface MessageView {
   readonly attempt: number
   readonly notes: Map<string, string>
   /** What the control files said, and their sizes then; `null` until a filter asks. */
-  control: { readonly mark: EditMark; readonly facts: ControlFacts } | null
+  control: { readonly sizes: readonly number[]; readonly facts: ControlFacts } | null
 }
 
 /** A context, and the host's handle on its signal. */
@@ -23,19 +23,23 @@ export interface OpenContext {
 
 /**
  * Opens the context of one filter's call.
- * `mark` gives the control files' sizes: they only grow, so equal sizes mean that what was read still holds.
+ * `controlSizes` gives the control files' sizes: they only grow, so equal sizes mean that what was read still holds.
  */
-export function openContext(view: MessageView, log: FilterLog, mark: (pair: Pair) => EditMark): OpenContext {
+export function openContext(
+  view: MessageView,
+  log: FilterLog,
+  controlSizes: (pair: Pair) => readonly number[],
+): OpenContext {
   let controller: AbortController | null = null
   let aborted: Error | null = null
   const control = (): ControlFacts => {
-    const now = mark(view.pair)
+    const now = controlSizes(view.pair)
     const known = view.control
-    if (known !== null && known.mark.every((size, index) => size === now[index])) return known.facts
+    if (known !== null && known.sizes.every((size, index) => size === now[index])) return known.facts
     const facts = readControl(view.pair.controlPaths)
     // Shared by the filters: what one of them does to the list must not change what the next one sees.
     Object.freeze(facts.recipients)
-    view.control = { mark: now, facts }
+    view.control = { sizes: now, facts }
     return facts
   }
   return {

@@ -10,7 +10,7 @@ import type { FilterLog } from '../../courier-compat/filter.ts'
 import { runChain, type ChainOutcome, type ChainTools } from '../chain/chain.ts'
 import { describeThrown } from '../chain/failure.ts'
 import { loadChain, type LoadedChain, type LoadPlan } from '../chain/loader.ts'
-import { markEdits, undoEdits } from '../edits.ts'
+import { editTools } from '../edits.ts'
 import { createRateLimit } from '../observe/rate-limit.ts'
 import { systemClock } from '../platform/clock.ts'
 import { parseFaults, type Faults } from '../platform/faults.ts'
@@ -130,8 +130,7 @@ async function runJob(
       faults.at('chain.filter-end')
       pulse.leave()
     },
-    mark: (pair) => markEdits(pair, systemFiles),
-    undo: (pair, mark) => undoEdits(pair, mark, systemFiles),
+    ...editTools(systemFiles),
     logFor,
   }
   try {

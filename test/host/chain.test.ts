@@ -5,15 +5,10 @@ import { addRecipient, getRecipients } from '../../courier-compat/control.ts'
 import type { DoFilter, FilterContext } from '../../courier-compat/filter.ts'
 import { replyLines } from '../../courier-compat/reply.ts'
 import { abortGraceMs, runChain, type ChainFilter, type ChainJob, type ChainOutcome } from '../../host/chain/chain.ts'
-import {
-  describeThrown,
-  failureReply,
-  isFailureKind,
-  placeOfError,
-  type FailureKind,
-} from '../../host/chain/failure.ts'
+import { placeOfError } from '../../host/chain/error-place.ts'
+import { describeThrown, failureReply, isFailureKind, type FailureKind } from '../../host/chain/failure.ts'
 import { parseList } from '../../host/chain/list.ts'
-import { keptOriginalPath, markEdits, undoEdits, type Pair } from '../../host/edits.ts'
+import { editTools, keptOriginalPath, type EditMark, type Pair } from '../../host/edits.ts'
 import { systemFiles } from '../../host/platform/files.ts'
 import { makeClock } from '../helpers/fake-clock.ts'
 import { defaultContent, makePair } from '../helpers/pair.ts'
@@ -32,6 +27,13 @@ const synthetic: Filters = {
     throw new Error('as told')
   },
   n: () => null,
+}
+
+/** For a chain that runs without files. */
+const nothingMarked: EditMark = {
+  controlSizes: [0],
+  data: { dev: 0, ino: 0, size: 0, mtimeMs: 0 },
+  hasVersion: false,
 }
 
 interface StageOptions {
@@ -64,20 +66,28 @@ function openStage(list: string, options: StageOptions = {}) {
   const job: ChainJob = { pair, messageId: 'M1', attempt: 1, leftMs: 60_000, without: [], ...options.job }
   const asked: string[] = []
   const log: string[] = []
-  const files = options.pair === undefined ? null : systemFiles
+  const edits = options.pair === undefined ? null : editTools(systemFiles)
   const tools = {
     monotonicMs: () => clock.monotonicMs(),
     cpuMs: options.cpuMs === undefined ? () => 0 : (options.cpuMs ?? (() => null)),
     after: clock.after,
     enter: (index: number) => void asked.push(`enter ${index}`),
     leave: () => void asked.push('leave'),
-    mark: (of: Pair) => {
-      asked.push('mark')
-      return files === null ? [0] : markEdits(of, files)
+    controlSizes: (of: Pair) => {
+      asked.push('sizes')
+      return edits?.controlSizes(of) ?? [0]
     },
-    undo: (of: Pair, mark: readonly number[]) => {
+    mark: (of: Pair): EditMark => {
+      asked.push('mark')
+      return edits?.mark(of) ?? nothingMarked
+    },
+    drop: (of: Pair, mark: EditMark) => {
+      asked.push('drop')
+      edits?.drop(of, mark)
+    },
+    undo: (of: Pair, mark: EditMark) => {
       asked.push('undo')
-      if (files !== null) undoEdits(of, mark, files)
+      edits?.undo(of, mark)
     },
     logFor: (alias: string, messageId: string) => {
       const put = (level: string) => (text: string) => void log.push(`${level} ${alias} ${messageId}: ${text}`)
@@ -909,7 +919,7 @@ t.test('the context', async (t) => {
 
   const idle = open('f as a\nf as b', () => undefined)
   await idle.stage.run()
-  t.notOk(idle.stage.asked.includes('mark'), 'nothing is read for a filter that does not ask')
+  t.notOk(idle.stage.asked.includes('sizes'), 'nothing is read for a filter that does not ask')
 
   const { stage: blind, pair } = open('f as a', ({ envelope }) => envelope)
   writeFileSync(`${pair.bodyPath}.x`, '')
@@ -1005,6 +1015,45 @@ t.test('failures: where an error was raised', (t) => {
       '/opt/a.mjs:3',
     ],
     ['a path in the message is no place', withStack('Error: /opt/a.mjs:3'), null],
+    [
+      'a message that looks like frames is none',
+      Object.assign(new Error('m\n    at x (/opt/no.mjs:1:1)'), {
+        stack: 'Error: m\n    at x (/opt/no.mjs:1:1)\n    at f (file:///opt/a.mjs:3:5)',
+      }),
+      '/opt/a.mjs:3',
+    ],
+    [
+      "a package that the filter uses is passed over, for the filter's own line",
+      withStack('Error: m\n    at p (/opt/node_modules/p/i.js:9:1)\n    at f (file:///opt/lib/a.mjs:3:5)'),
+      '/opt/lib/a.mjs:3',
+    ],
+    [
+      'of a filter that is a package, its own line',
+      withStack(
+        'Error: m\n    at p (/o/node_modules/@s/f/node_modules/p/i.js:9:1)\n    at q (/o/node_modules/p/i.js:8:1)\n' +
+          '    at b (file:///o/node_modules/@s/f/lib/b.js:3:5)\n    at f (file:///o/node_modules/@s/f/a.js:4:5)',
+      ),
+      '/o/node_modules/@s/f/lib/b.js:3',
+    ],
+    [
+      'with nothing but the package, its line',
+      withStack('Error: m\n    at p (/opt/node_modules/p/i.js:9:1)'),
+      '/opt/node_modules/p/i.js:9',
+    ],
+    [
+      'our library is passed over, and so is what called the filter',
+      withStack(
+        `Error: m\n    at getSender (${new URL('../../courier-compat/control.ts', import.meta.url).href}:7:1)\n` +
+          `    at f (file:///opt/a.mjs:3:5)\n    at call (${new URL('../../host/chain/chain.ts', import.meta.url).href}:1:1)\n` +
+          '    at w (/usr/lib/node_modules/piscina/dist/worker.js:1:1)',
+      ),
+      '/opt/a.mjs:3',
+    ],
+    [
+      'evaluated text is in no file',
+      withStack('Error: m\n    at eval (eval at f (/opt/a.mjs:3:1), <anonymous>:1:1)'),
+      null,
+    ],
     ['no frames', withStack('Error: m'), null],
     ['an empty stack', withStack(''), null],
     ['a stack that is no text', Object.assign(new Error('m'), { stack: 7 }), null],

@@ -18,10 +18,11 @@ import fc from 'fast-check'
 import t from 'tap'
 import { addRecipient, getRecipients, readControl, type ControlFacts } from '../../courier-compat/control.ts'
 import { createRequestReader } from '../../host/doors/courierfilter/request.ts'
-import { keptOriginalPath, markEdits, undoEdits, type Pair } from '../../host/edits.ts'
+import { identityOf, keptOriginalPath, markEdits, undoEdits, type Pair } from '../../host/edits.ts'
 import { openPair, openSpool, PairRefused, type OpenedPair } from '../../host/pair.ts'
 import { systemFiles, type Files } from '../../host/platform/files.ts'
-import { writePair, type SpoolEnvelope } from '../../host/spool.ts'
+import type { SpoolEnvelope } from '../../courier-compat/envelope-records.ts'
+import { writePair } from '../../host/spool.ts'
 import { makePair } from '../helpers/pair.ts'
 
 const corpus = join(import.meta.dirname, '../../../shared/corpus/courier/spool')
@@ -88,7 +89,11 @@ t.test('pairs as Courier hands them over', { skip: missing }, (t) => {
       {
         files: [request.bodyPath, ...request.controlPaths].map((path) => path.replace(courierTmp, spool.path)),
         octets: statSync(join(corpus, name, 'data')).size,
-        mark: pair.controlPaths.map((path) => statSync(path).size),
+        mark: {
+          controlSizes: pair.controlPaths.map((path) => statSync(path).size),
+          data: identityOf(statSync(pair.bodyPath)),
+          hasVersion: false,
+        },
         controls: files.length,
         id,
         pending: countPending(pair.controlPaths),
