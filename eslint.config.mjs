@@ -36,7 +36,7 @@ const noDefaultExport = {
 }
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.tap/', 'test/fixtures/', 'examples/filters/', '.demo/'] },
+  { ignores: ['dist/', 'node_modules/', '.tap/', 'test/fixtures/', 'examples/filters/', '.demo/', '.nodes/'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {
@@ -58,7 +58,8 @@ export default tseslint.config(
     },
   },
   forbid(['courier-compat/**'], noHost, noFilters, ...elsewhere('courier-compat/control.ts')),
-  forbid(['filters/**'], noHost, ['^\\./(?!.*/)', 'filters do not import one another'], ...elsewhere(null)),
+  forbid(['filters/*/**'], noHost, ['^\\.\\./(?!\\.)', 'filters do not import one another'], ...elsewhere(null)),
+  forbid(['filters/*.ts'], noHost, ['^\\./(?!.*/)', 'filters do not import one another'], ...elsewhere(null)),
   forbid(['host/**'], noFilters, ...elsewhere(null)),
   forbid(['host/doors/**'], noFilters, noChain, noRunner, ...elsewhere(null)),
   forbid(

@@ -4,9 +4,15 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { settingsChapter } from '../host/config/document.ts'
 import { hostSchemas } from '../host/config/settings.ts'
+import { bundledFilters } from '../host/chain/loader.ts'
+import { availableFilters } from '../host/chain/module-file.ts'
+import { oldFilterTable } from './old-filter-table.ts'
 
 const marker = '<!-- The tables are made from the declarations by "npm run docs". -->\n'
-const pages = { 'docs/config.md': `\n${settingsChapter(hostSchemas)}` }
+const pages = {
+  'docs/config.md': `\n${settingsChapter(hostSchemas)}`,
+  'docs/from-pythonfilter.md': `\n${oldFilterTable(new Set(availableFilters([bundledFilters])))}`,
+}
 
 let stale = 0
 for (const [name, generated] of Object.entries(pages)) {

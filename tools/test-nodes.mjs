@@ -28,7 +28,10 @@ const failed = lines.filter((line) => {
   const env = { ...process.env, PATH: path }
   const { stdout } = spawnSync(join(bin, 'node'), ['--version'], { encoding: 'utf8' })
   process.stderr.write(`\n== Node ${stdout.trim()}\n`)
-  return !run(join(bin, 'node'), [join(root, 'node_modules/tap/dist/esm/run.mjs'), '--reporter=terse'], { cwd: root, env })
+  return !run(join(bin, 'node'), [join(root, 'node_modules/tap/dist/esm/run.mjs'), '--reporter=terse'], {
+    cwd: root,
+    env,
+  })
 })
 if (failed.length > 0) process.stderr.write(`failed on Node ${failed.join(', ')}\n`)
 process.exitCode = failed.length > 0 ? 1 : 0

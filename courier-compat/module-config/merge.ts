@@ -67,15 +67,18 @@ function putOver(options: Map<string, ModuleOption>, later: readonly ModuleOptio
  * The options that hold for a filter, weakest first: `[DEFAULT]`, then `[NAME]`, then, for an instance, `[ALIAS]`.
  *
  * Shape: a key may stand there several times, the last one winning. `[DEFAULT]` makes no section: without `[NAME]` and
- *        `[ALIAS]` there are none. `alias` is `name` where there is no other.
+ *        `[ALIAS]` there are none. `alias` is `name` where there is no other. pythonfilter has no aliases: a section of its
+ *        files that is called like one is a filter's of its own, which that filter reads itself.
  */
 export function optionsFor(config: ModuleConfig, name: string, alias: string = name): AppliedOption[] {
-  const wanted = [...new Set([name, alias].map(sectionKey))]
-  const found = wanted.flatMap((key) => config.sections.filter((section) => section.name === key))
-  if (found.length === 0) return []
+  const named = (key: string): MergedSection[] => config.sections.filter((section) => section.name === key)
+  const ofName = named(sectionKey(name))
+  const ofAlias = sectionKey(alias) === sectionKey(name) ? [] : named(sectionKey(alias))
+  if (ofName.length + ofAlias.length === 0) return []
+  const ofInstance = ofAlias.flatMap(({ options }) => options).filter(({ file }) => !isPythonfilterFile(file))
   return [
     ...config.defaults.map((option) => ({ ...option, isDefault: true })),
-    ...found.flatMap(({ options }) => options.map((option) => ({ ...option, isDefault: false }))),
+    ...[...ofName.flatMap(({ options }) => options), ...ofInstance].map((option) => ({ ...option, isDefault: false })),
   ]
 }
 

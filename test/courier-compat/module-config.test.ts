@@ -148,6 +148,14 @@ void t.test('several files', (t) => {
   t.strictSame(options('x', 'one'), [...defaults, 'a 1:5', 'b 2:4', 'a 2:6'], 'an instance has its own after those')
   t.strictSame(options('ttldb'), [...defaults, 'type 1:8', 'dir 2:8'], 'an old name of a section is the section')
   t.strictSame(options('none'), [], '[DEFAULT] makes no section')
+  const old = mergeModuleFiles([
+    parseModuleConfig('[python]\na = 1\n[greylist.py]\nb = 2', '/etc/pythonfilter-modules.conf'),
+  ])
+  t.strictSame(
+    optionsFor(old, 'python', 'greylist').map(({ key }) => key),
+    ['a'],
+    "pythonfilter's section for a module of its own is not that of an instance of ours",
+  )
   t.strictSame(mergeModuleFiles([]), noModuleConfig)
   t.end()
 })
