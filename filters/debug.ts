@@ -21,6 +21,8 @@ import type {
 /** An observer: its errors are nobody's refusal. */
 export const onError: OnError = 'pass'
 
+export const about = 'writes to the log what the filters are given'
+
 export const settings = {
   fields: {
     type: 'list',
@@ -94,12 +96,13 @@ function optionsFrom(values: Readonly<Record<string, SettingValue>>): Options {
     const value = values[name] ?? settings[name].default
     return Array.isArray(value) ? (value as readonly string[]) : []
   }
+  const redact = values['redact']
   const known: readonly string[] = settings.fields.default
   const unknown = words('fields').find((field) => !known.includes(field))
   if (unknown !== undefined) throw new Error(`fields: there is no "${unknown}", only ${known.join(', ')}`)
   return {
     fields: new Set(words('fields')),
-    redact: String(values['redact'] ?? settings.redact.default),
+    redact: typeof redact === 'string' ? redact : settings.redact.default,
     senders: words('senders').map((word) => word.toLowerCase()),
     recipients: words('recipients').map((word) => word.toLowerCase()),
     clients: words('clients').length === 0 ? null : networksOf(words('clients')),

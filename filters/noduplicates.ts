@@ -28,6 +28,8 @@ import type { ControlRecipient, DoFilter, OnError, RecipientChange } from '../co
 /** Without it a message comes twice, which is better than not at all; the host undoes half-made edits. */
 export const onError: OnError = 'pass'
 
+export const about = 'delivers once to an address that is there more than once'
+
 export const doFilter: DoFilter = (_bodyPath, controlPaths, { log }) => {
   const pending = readRecipients(controlPaths).filter(({ done }) => !done)
   const lines: string[] = []

@@ -16,6 +16,8 @@ import type { DoFilter, OnError } from '../courier-compat/index.ts'
 /** A receipt that went out cannot be called back; a deferred message comes again. */
 export const onError: OnError = 'defer'
 
+export const about = 'drops the wish for a notice of successful delivery'
+
 export const doFilter: DoFilter = (_bodyPath, controlPaths, { log }) => {
   const asking = readRecipients(controlPaths).filter(({ done, dsn }) => !done && dsn.includes('S'))
   for (const [file, recipients] of Map.groupBy(asking, (recipient) => recipient.file)) {

@@ -13,6 +13,8 @@ import type { DoFilter, OnError } from '../courier-compat/index.ts'
 /** An error grants nothing: the other filters run, as they do for everybody. */
 export const onError: OnError = 'pass'
 
+export const about = 'accepts what an authenticated user sends'
+
 export const doFilter: DoFilter = (_bodyPath, controlPaths) => {
   const user = getAuthUser(controlPaths)
   return user === null || user === '' ? pass() : accept()

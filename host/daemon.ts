@@ -8,20 +8,27 @@ import { join } from 'node:path'
 import { availableParallelism } from 'node:os'
 import type { Failure } from './chain/failure.ts'
 import type { LoadProblem } from './chain/load-problem.ts'
+import { settingsThatNeedRestart } from './config/in-force.ts'
 import type { Configuration } from './config/read.ts'
 import type { Problem } from './problem.ts'
 import type { HostSettings } from './config/settings.ts'
+import { createAnswers, nothingLoaded, type LoadHistory } from './control/answers.ts'
+import { maxToldProblems, type ReloadResult } from './control/protocol.ts'
+import { controlSocketName, openControlServer, type AnswerRequest, type ControlServer } from './control/server.ts'
+import type { HostPhase } from './control/status.ts'
 import { createCourierDoor } from './doors/courierfilter/door.ts'
 import type { Door } from './doors/door.ts'
 import { takeInstanceLock, type InstanceLock, type LockHolder } from './instance-lock.ts'
 import { createIntake, type IntakeOptions, type Run } from './intake.ts'
-import { createEvents } from './observe/events.ts'
+import { createEvents, type Events } from './observe/events.ts'
 import type { Log } from './observe/log.ts'
+import { createTally } from './observe/tally.ts'
 import { openSpool, type OpenedPair, type Spool } from './pair.ts'
 import type { Platform } from './platform/platform.ts'
 import { openLineServer, type LineServer } from './runner/line-server.ts'
 import { startSupervisor, type Supervisor, type SupervisorPlan } from './runner/supervisor.ts'
 import { defaultStateDirectory, stateFolderProblem } from './state-folder.ts'
+import { createTurns } from './turns.ts'
 
 /** What the daemon is started with. */
 export interface DaemonOptions {
@@ -34,14 +41,16 @@ export interface DaemonOptions {
   readonly stateDirectory: string | null
   /** Reads the configuration, now and at every reload. */
   readConfiguration(): Configuration
+  /** Makes whoever started this process end it in good order and start it again; `null` where nobody would. */
+  readonly restart: (() => void) | null
   /** Fault points for the threads; `''` outside tests. */
   readonly faults: string
 }
 
 /** A daemon that serves. */
 export interface Daemon {
-  /** Resolves to false if the new configuration is broken and the old one goes on. */
-  reload(): Promise<boolean>
+  /** Reads the configuration anew, after any reload that is under way. Never rejects. */
+  reload(): Promise<ReloadResult>
   /** Finishes what is in hand, within the grace time. Called twice, it waits for the first. */
   stop(reason: string): Promise<void>
 }
@@ -69,8 +78,11 @@ export async function startDaemon(
   let configuration = options.readConfiguration()
   const settings = (): HostSettings => configuration.settings ?? configuration.remaining
   const stateDirectory = options.stateDirectory ?? settings().host.stateDir ?? defaultStateDirectory
+  const atStart = settings()
+  const tally = createTally()
   let supervisor: Supervisor | null = null
   let problems: readonly Problem[] = []
+  let history: LoadHistory = nothingLoaded
 
   const taken = takeStateFolder(stateDirectory, platform)
   const folderProblem = 'text' in taken ? taken : null
@@ -97,17 +109,17 @@ export async function startDaemon(
     if (state.kind !== 'serving') return state.kind === 'broken' ? state.problems.map(fromLoad) : []
     supervisor = fresh
     configuration = next
-    events.chainLoaded(state.filters.map(({ alias }) => alias))
+    const filters = state.filters.map(({ alias }) => alias)
+    history = { ...history, filters, loadedMs: clock.wallMs(), refusedReload: null }
+    events.chainLoaded(filters)
     return []
   }
-  const report = (): void => {
+  const currentProblems = (): readonly Problem[] => {
     // Also a chain that was loaded once can break: a filter's file may be gone when its thread is replaced.
     const state = supervisor?.state()
-    reportProblems(state?.kind === 'broken' ? state.problems.map(fromLoad) : problems, events)
+    return state?.kind === 'broken' ? state.problems.map(fromLoad) : problems
   }
-
-  problems = await load(configuration)
-  report()
+  const report = (): void => reportProblems(currentProblems(), events)
   const reports = clock.every(brokenReportMs, report)
 
   const runBroken = (): Promise<Run> => {
@@ -124,13 +136,20 @@ export async function startDaemon(
     },
     (id: string, pair: OpenedPair, deadlineMs: number) => supervisor?.run(id, pair, deadlineMs) ?? runBroken(),
     platform,
-    events,
+    {
+      ...events,
+      settled: (summary) => {
+        tally.settled(summary)
+        events.settled(summary)
+      },
+    },
   )
   const { courierfilter } = settings()
+  const doorDirectory = courierfilter.directory ?? options.courier.socketDirectory
   const door: Door = createCourierDoor(
     {
       name: options.name,
-      directory: courierfilter.directory ?? options.courier.socketDirectory,
+      directory: doorDirectory,
       maxConnections: courierfilter.maxConnections,
       requestLimitOctets: courierfilter.requestLimit,
       requestTimeoutMs: courierfilter.requestTimeout,
@@ -139,7 +158,13 @@ export async function startDaemon(
     events,
   )
 
+  let isOpen = false
   let stopped: Promise<void> | null = null
+  const phase = (): HostPhase => {
+    if (stopped !== null) return 'stopping'
+    if (!isOpen) return 'starting'
+    return supervisor === null || supervisor.state().kind === 'broken' ? 'broken' : 'serving'
+  }
   const stop = async (reason: string): Promise<void> => {
     const graceMs = settings().host.grace
     events.hostStopping(reason, intake.inHand())
@@ -150,10 +175,57 @@ export async function startDaemon(
     await supervisor?.drain(Math.max(200, endedMs - clock.monotonicMs()))
     intake.stop()
     await door.drain(200)
+    control?.close()
     if (lines !== null && !('text' in lines)) lines.close()
     lock?.release()
     events.hostStopped(reason)
   }
+
+  const reload = async (): Promise<ReloadResult> => {
+    const next = options.readConfiguration()
+    const found = await load(next)
+    reportProblems(found, events)
+    const takenOver = found.length === 0
+    if (takenOver || supervisor === null) problems = found
+    if (takenOver) {
+      history = { ...history, reloads: history.reloads + 1 }
+      intakeSettings = intakeOptions(settings(), options, platform)
+      events.reloaded()
+    } else if (supervisor !== null) {
+      history = { ...history, refusedReload: { atMs: clock.wallMs(), problems: found.slice(0, maxToldProblems) } }
+      events.reloadRefused()
+    }
+    return {
+      ...{ takenOver, problems: found.slice(0, maxToldProblems), warnings: next.warnings.slice(0, maxToldProblems) },
+      ...{ filters: history.filters, needRestart: settingsThatNeedRestart(settings(), atStart) },
+    }
+  }
+  const { promise: opened, resolve: tellOpened } = Promise.withResolvers<null>()
+  const askReload = createTurns(opened, () =>
+    reload().catch((thrown: unknown) => {
+      const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
+      events.bug('reload', text)
+      const problem = { file: 'nodefilter', line: null, column: null, text: 'the reload failed', cure: 'see the log' }
+      return { takenOver: false, problems: [problem], warnings: [], filters: history.filters, needRestart: [] }
+    }),
+  )
+  const answer = createAnswers(
+    {
+      ...{ version: options.version, stateDirectory, atStart, tally, phase },
+      ...{ reload: askReload, restart: options.restart },
+      ...{ configuration: () => configuration, history: () => history, problems: currentProblems },
+      doors: () =>
+        courierfilter.enabled
+          ? [{ name: door.name, path: join(doorDirectory, options.name), open: isOpen && stopped === null }]
+          : [],
+      ...{ inHand: () => intake.inHand(), lanes: () => supervisor?.lanes() ?? [], linesDropped: () => log.dropped() },
+    },
+    clock,
+    events,
+  )
+  const control = folderProblem === null ? await openControl(stateDirectory, answer, platform, events) : null
+  problems = await load(configuration)
+  report()
   try {
     if (courierfilter.enabled) await door.open(intake.take)
     else events.doorDisabled(door.name)
@@ -163,25 +235,12 @@ export async function startDaemon(
     await stop('the door could not be opened')
     return { kind: 'door', text }
   }
-  const reload = async (): Promise<boolean> => {
-    const found = await load(options.readConfiguration())
-    reportProblems(found, events)
-    if (found.length > 0 && supervisor !== null) events.reloadRefused()
-    else problems = found
-    if (found.length > 0) return false
-    intakeSettings = intakeOptions(settings(), options, platform)
-    events.reloaded()
-    return true
-  }
-  // One at a time, in the order in which they were asked for.
-  let reloading = Promise.resolve(true)
-  return {
-    reload: () => (reloading = reloading.then(reload)),
-    stop: (reason) => (stopped ??= stop(reason)),
-  }
+  isOpen = true
+  tellOpened(null)
+  return { reload: askReload, stop: (reason) => (stopped ??= stop(reason)) }
 }
 
-function reportProblems(problems: readonly Problem[], events: ReturnType<typeof createEvents>): void {
+function reportProblems(problems: readonly Problem[], events: Events): void {
   for (const problem of problems.slice(0, maxReported)) events.configurationBroken(problem)
   if (problems.length > maxReported) events.moreProblems(problems.length - maxReported)
 }
@@ -209,16 +268,39 @@ async function openLines(stateDirectory: string, platform: Platform): Promise<Li
   }
 }
 
+/** The control socket. A host without one filters mail all the same. */
+async function openControl(
+  stateDirectory: string,
+  answer: AnswerRequest,
+  platform: Platform,
+  events: Events,
+): Promise<ControlServer | null> {
+  const path = join(stateDirectory, controlSocketName)
+  try {
+    return await openControlServer(path, answer, platform, events)
+  } catch (thrown) {
+    events.controlFailed(path, thrown instanceof Error ? thrown.message : String(thrown))
+    return null
+  }
+}
+
 /** What the supervisor is told of the settings. */
 export function supervisorPlan(
   settings: HostSettings,
-  { list }: Configuration,
+  { list, modules, directory }: Configuration,
   stateDirectory: string,
   faults: string,
 ): SupervisorPlan {
   const { host, runner, chain, log } = settings
   return {
-    chain: { entries: list.entries, filterPath: chain.filterPath, timeLimitMs: chain.timeLimit, stateDirectory },
+    chain: {
+      entries: list.entries,
+      filterPath: chain.filterPath,
+      packagePath: directory === null ? [] : [directory],
+      modules,
+      timeLimitMs: chain.timeLimit,
+      stateDirectory,
+    },
     threads: runner.threads ?? Math.max(2, availableParallelism()),
     messagesPerThread: runner.messagesPerThread,
     maxHeapOctets: runner.maxHeap,
@@ -254,5 +336,5 @@ function findSpool(path: string, { files }: Platform): Spool | null {
 }
 
 function fromLoad(problem: LoadProblem): Problem {
-  return { ...problem, column: null }
+  return { column: null, ...problem }
 }

@@ -2,6 +2,8 @@
 export interface LoadProblem {
   readonly file: string
   readonly line: number | null
+  /** Left out where the whole line is meant. */
+  readonly column?: number | null
   readonly text: string
   readonly cure: string | null
 }

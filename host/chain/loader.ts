@@ -9,12 +9,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FilterLog, FilterSetup, OnError } from '../../courier-compat/filter.ts'
 import { didYouMean } from '../../courier-compat/near-match.ts'
-import { checkSettings } from '../../courier-compat/setting-value.ts'
+import { filterSettings } from '../../courier-compat/module-config/filter-settings.ts'
+import type { ModuleConfig } from '../../courier-compat/module-config/merge.ts'
+import type { ModuleProblem } from '../../courier-compat/module-config/problem.ts'
 import type { ChainFilter } from './chain.ts'
-import { describeThrown, placeOfError } from './failure.ts'
+import { locateError } from './error-place.ts'
+import { describeThrown } from './failure.ts'
 import type { ChainEntry } from './list.ts'
 import type { LoadProblem } from './load-problem.ts'
-import { checkCodePlace, findModule, placesOfModule } from './module-file.ts'
+import { checkCodePlace, findModule } from './module-file.ts'
 import { importModule, type ModuleShape } from './module-shape.ts'
 import { lineOptions } from './with-options.ts'
 
@@ -23,6 +26,10 @@ export interface LoadPlan {
   readonly entries: readonly ChainEntry[]
   /** Folders in order; the bundled filters are looked up after them. */
   readonly filterPath: readonly string[]
+  /** Folders beside these whose packages may be filters: that of the configuration. */
+  readonly packagePath?: readonly string[]
+  /** The settings of filters, from modules.conf. */
+  readonly modules: ModuleConfig
   /** The limit of a filter whose line sets none. */
   readonly timeLimitMs: number
   /** Below it each filter has a folder of its own, `setup.state`. */
@@ -65,23 +72,31 @@ export async function loadChain(
   }
 
   const folders = [...plan.filterPath.filter(trusted), bundledFilters]
+  const packageFolders = [...folders.slice(0, -1), ...(plan.packagePath ?? [])]
   const filters: ChainFilter[] = []
   const described: LoadedFilter[] = []
   const closers: { readonly alias: string; readonly close: () => void | Promise<void> }[] = []
   for (const [index, entry] of plan.entries.entries()) {
-    const file = findModule(entry, folders)
-    if (typeof file !== 'string') {
+    const found = findModule(entry, { folders, packageFolders })
+    if ('text' in found) {
       // It may well be in a folder that was refused, which has been told already.
-      if (folders.length > plan.filterPath.length) problems.push(file)
+      if (folders.length > plan.filterPath.length) problems.push(found)
       continue
     }
-    if (!placesOfModule(entry, file).every(trusted)) continue
+    const { file, checks } = found
+    if (!checks.every(trusted)) continue
     const module = await importModule(file, entry.alias === entry.name ? null : entry.alias)
     if ('text' in module) {
       problems.push(module)
       continue
     }
-    const faults = await initialise(entry, file, module, plan.stateDirectory, logFor(entry.alias))
+    const owner = { name: entry.name, alias: entry.alias, written: entry.settings, file: entry.file, line: entry.line }
+    const settings = filterSettings(module.settings, plan.modules, owner)
+    warnings.push(...settings.warnings.map(fromSettings))
+    const faults =
+      settings.problems.length > 0
+        ? settings.problems.map(fromSettings)
+        : await initialise(entry, file, module, settings.values, plan.stateDirectory, logFor(entry.alias))
     problems.push(...faults)
     if (faults.length > 0) continue
 
@@ -117,27 +132,24 @@ export async function loadChain(
   }
 }
 
-/** Checks the entry's settings against the module's schema and calls `initFilter`. */
+/** What no filter knows may have been meant for the host. */
+function fromSettings({ file, line, column, text, cure, key, section, reason }: ModuleProblem): LoadProblem {
+  const isOfLine = reason === 'unknown-option' && section === null && key !== null
+  return { file, line, column, text, cure: cure ?? (isOfLine ? didYouMean(key, Object.keys(lineOptions)) : null) }
+}
+
+/** Calls `initFilter`. */
 async function initialise(
   entry: ChainEntry,
   file: string,
   module: ModuleShape,
+  settings: FilterSetup['settings'],
   stateDirectory: string,
   log: FilterLog,
 ): Promise<LoadProblem[]> {
-  const { values, problems } = checkSettings(module.settings, entry.settings)
-  if (problems.length > 0) {
-    return problems.map(({ key, text }) => ({
-      file: entry.file,
-      line: entry.line,
-      text: `filter "${entry.alias}": ${key}: ${text}`,
-      // What is no setting of the filter may have been meant for the host.
-      cure: key in module.settings ? null : didYouMean(key, Object.keys(lineOptions)),
-    }))
-  }
   if (module.initFilter === null) return []
   const setup: FilterSetup = {
-    ...{ name: entry.name, alias: entry.alias, settings: values, log },
+    ...{ name: entry.name, alias: entry.alias, settings, log },
     get state() {
       const folder = join(stateDirectory, 'filters', entry.alias)
       mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -148,8 +160,8 @@ async function initialise(
     await module.initFilter(setup)
     return []
   } catch (thrown) {
-    const place = placeOfError(thrown)
-    const text = `initFilter of "${entry.alias}" failed: ${describeThrown(thrown)}${place === null ? '' : ` at ${place}`}`
-    return [{ file, line: null, text, cure: 'mend what it complains of, or take the filter out of the list' }]
+    const place = locateError(thrown) ?? { file, line: null }
+    const text = `initFilter of "${entry.alias}" failed: ${describeThrown(thrown)}`
+    return [{ ...place, text, cure: 'mend what it complains of, or take the filter out of the list' }]
   }
 }

@@ -103,7 +103,7 @@ async function check(configuration: Configuration, load: boolean, io: CommandIo)
     const chain = await openLoadedChain(configuration, remaining, work, 'warn')
     try {
       if (chain.state.kind === 'broken') {
-        tell(chain.state.problems.map((problem) => ({ ...problem, column: null })))
+        tell(chain.state.problems.map((problem) => ({ column: null, ...problem })))
         return exitCodes.config
       }
       if (isSound) io.out(`sound: ${count} loaded from ${files.join(', ')}\n`)

@@ -8,6 +8,7 @@ import { openLog } from '../observe/log.ts'
 import { parseFaults } from '../platform/faults.ts'
 import { systemPlatform } from '../platform/platform.ts'
 import { exitCodes, type Command, type CommandIo } from './command.ts'
+import { startAgainStatus, startsAgain } from './courier/launcher.ts'
 import { findCourier } from './courier/layout.ts'
 import { usageError } from './usage.ts'
 import { packageVersion } from './version.ts'
@@ -24,10 +25,12 @@ Courier starts it by the launcher that "nodefilter courier enable" installs; run
       --name NAME            name of the socket in Courier's folder (default: nodefilter)
       --door courierfilter   the door to open (there is one so far)
 
-Signals: HUP reads the configuration again; TERM and INT finish what is in hand and stop, a second one stops at once.
-The end of standard input stops it as well, where that is a pipe.
+Signals: HUP reads the configuration again, as "nodefilter reload" does, which also tells what came of it; USR1 opens the
+log file anew; TERM and INT finish what is in hand and stop, a second one stops at once. The end of standard input stops
+it as well, where that is a pipe.
 
-Exit status: 0 stopped; 64 wrong usage; 69 the socket cannot be opened; 75 another host has the state folder.
+Exit status: 0 stopped; 64 wrong usage; 69 the socket cannot be opened; 75 another host has the state folder;
+${startAgainStatus} "nodefilter restart" was asked for, and the launcher that started it starts it again.
 A broken configuration does not end it: it answers 451 to all mail and says why in its log.
 `
 
@@ -89,6 +92,8 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
   // From the first moment: unhandled, the signal would end the process.
   let reload = (): void => undefined
   process.on('SIGHUP', () => reload())
+  process.on('SIGUSR1', () => log.reopen())
+  let restart = (): void => undefined
   const daemon = await startDaemon(
     {
       version: packageVersion(),
@@ -103,6 +108,7 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
         unread = null
         return next
       },
+      restart: startsAgain(io.env, process.ppid) ? () => restart() : null,
       faults,
     },
     platform,
@@ -120,17 +126,25 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
   }
 
   const { promise: ended, resolve: end } = Promise.withResolvers<undefined>()
+  let code: number = exitCodes.ok
   let asked = false
   const stop = (reason: string): void => {
     // Asked again: only messages without an answer are lost, and their senders try again.
     if (asked && reason.startsWith('SIG')) end(undefined)
     asked = true
+    // Also while it restarts: whoever wants it stopped wants no other one.
+    code = exitCodes.ok
     void daemon.stop(reason).then(() => end(undefined))
+  }
+  restart = () => {
+    if (asked) return
+    code = startAgainStatus
+    void daemon.stop('restart').then(() => end(undefined))
   }
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))
   onStandardInputEnd(() => stop('end of standard input'))
   await ended
   await log.close(500)
-  return exitCodes.ok
+  return code
 }

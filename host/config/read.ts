@@ -3,13 +3,16 @@
  *
  * Errors: none are thrown. Every problem of every file is told at once, so that one look is enough to mend them.
  */
-import { constants, closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parse } from 'ini'
+import type { ModuleConfig } from '../../courier-compat/module-config/merge.ts'
 import { quoted } from '../../courier-compat/quoted.ts'
+import { codeOf, readTextFile } from '../../courier-compat/text-file.ts'
 import { parseList } from '../chain/list.ts'
 import type { ParsedList } from '../chain/list.ts'
 import { scanIni } from './ini-lines.ts'
+import { noModules, readModules, type ReadModules } from './modules.ts'
 import type { Problem } from '../problem.ts'
 import { checkHostSettings } from './settings.ts'
 import type { HostSettingProblem, HostSettings } from './settings.ts'
@@ -40,11 +43,15 @@ export interface Configuration {
    */
   readonly remaining: HostSettings
   readonly list: ParsedList
+  /** The settings of filters; whether they fit is seen when the filters are loaded. */
+  readonly modules: ModuleConfig
   /** Whether it is known which filters run with which settings, whatever else is at fault: they can be tried then. */
   readonly isChainKnown: boolean
   /** All of them, those of the list included: the configuration is sound if there are none. */
   readonly problems: readonly Problem[]
   readonly warnings: readonly Problem[]
+  /** The folder that was asked for. */
+  readonly directory: string | null
   /** The files that were read. */
   readonly files: readonly string[]
   /** Where each setting that was written stands, by `section.key`; what is not here has its default. */
@@ -73,7 +80,7 @@ export function findConfigDirectory(
 
 /** Reads nodefilter.conf and the filter list, and checks both. */
 export function readConfiguration(request: ConfigurationRequest): Configuration {
-  const { readFile = readTextFile, isDirectory = isFolder } = request
+  const { readFile = (path: string) => readTextFile(path, maxOctets), isDirectory = isFolder } = request
   const files: string[] = []
   const read = (path: string): string => {
     const text = readFile(path)
@@ -104,16 +111,26 @@ export function readConfiguration(request: ConfigurationRequest): Configuration 
     request.listText === undefined
       ? readList(path, isPlaceKnown, read)
       : parseList(request.listText, givenList, 'nodefilter')
+  const { filterPath, modules: named } = checked.settings.chain
+  const isModulesPlaceKnown =
+    confProblems.length === 0 && !checked.problems.some(({ key }) => key === 'modules' || key === 'filter_path')
+  const modulePaths = named.length > 0 || directory === null ? named : [join(directory, 'modules.conf')]
+  const modules = isModulesPlaceKnown ? readModules(modulePaths, list, filterPath, read) : noModules
+  const missing = missingModules(named, modules, written)
   return {
     settings: problems.length === 0 ? checked.settings : null,
     remaining: checked.settings,
     list,
+    modules: modules.config,
     isChainKnown:
       confProblems.length === 0 &&
       list.problems.length === 0 &&
+      modules.problems.length === 0 &&
+      missing.length === 0 &&
       !checked.problems.some(({ section }) => section === 'chain'),
-    problems: [...problems, ...list.problems],
-    warnings: [...checked.warnings.map(inPlace), ...list.warnings],
+    problems: [...problems, ...missing, ...list.problems, ...modules.problems],
+    warnings: [...checked.warnings.map(inPlace), ...list.warnings, ...modules.warnings],
+    directory: request.directory,
     files,
     places: written.places,
   }
@@ -181,6 +198,14 @@ function readList(path: string | null, isPlaceKnown: boolean, read: (path: strin
   }
 }
 
+/** `modules.conf` need not be there; a file that was asked for by name must. */
+function missingModules(named: readonly string[], { files }: ReadModules, { places }: Written): Problem[] {
+  const { file, line } = places.get('chain.modules') ?? { file: 'nodefilter.conf', line: null }
+  return named
+    .filter((path) => files !== noModules.files && !files.includes(path))
+    .map((path) => ({ file, line, column: null, text: `[chain] modules: there is no file ${path}`, cure: 'make it' }))
+}
+
 function placed({ section, key, text, cure }: HostSettingProblem, { places }: Written): Problem {
   const { file, line } = places.get(`${section}.${key ?? ''}`) ?? { file: 'nodefilter.conf', line: null }
   return { file, line, column: null, text: key === null ? text : `[${section}] ${key}: ${text}`, cure }
@@ -199,30 +224,6 @@ function unreadable(file: string, error: unknown): Problem {
       return wholeFile(file, `cannot be read: ${error instanceof Error ? error.message : 'unknown error'}`, null)
     default:
       return wholeFile(file, `cannot be read: ${codeOf(error) ?? ''}`, null)
-  }
-}
-
-function codeOf(error: unknown): string | null {
-  const code: unknown = error instanceof Error && 'code' in error ? error.code : null
-  return typeof code === 'string' ? code : null
-}
-
-/** Errors: as `node:fs`; and one without `code` for what is no regular file, is too long, or is not UTF-8. */
-function readTextFile(path: string): string {
-  // O_NONBLOCK: opening a FIFO would else wait for its writer, and with it the whole host.
-  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  try {
-    const stat = fstatSync(descriptor)
-    if (!stat.isFile()) throw new Error('it is no regular file')
-    if (stat.size > maxOctets) throw new Error(`it is longer than ${maxOctets} octets`)
-    const octets = readFileSync(descriptor)
-    try {
-      return new TextDecoder('utf-8', { fatal: true }).decode(octets)
-    } catch {
-      throw new Error('it is not UTF-8')
-    }
-  } finally {
-    closeSync(descriptor)
   }
 }
 

@@ -88,6 +88,11 @@ export const hostSchemas = deepFreeze({
       default: null,
       text: 'The filter list; filters.conf in the folder of nodefilter.conf unless set.',
     },
+    modules: {
+      type: 'list',
+      default: [],
+      text: 'Files with the settings of filters, later ones over earlier ones; modules.conf in the folder of nodefilter.conf unless set.',
+    },
     filter_path: {
       type: 'list',
       default: [],
@@ -235,18 +240,28 @@ export function checkHostSettings(raw: Readonly<Record<string, Readonly<Record<s
     problems.push({ section, key: null, text: `unknown section ${quoted(section)}`, cure })
   }
   const settings = Object.fromEntries(sections) as HostSettings
-  const strays = settings.chain.filterPath.filter((folder) => !folder.startsWith('/') || folder.includes('\0'))
-  for (const folder of strays) {
-    const text = `${quoted(folder)} is no absolute path: it begins with /`
-    problems.push({ section: 'chain', key: 'filter_path', text, cure: null })
+  const strays = { filter_path: straysAmong(settings.chain.filterPath), modules: straysAmong(settings.chain.modules) }
+  for (const [key, paths] of Object.entries(strays)) {
+    for (const path of paths) {
+      const text = `${quoted(path)} is no absolute path: it begins with /`
+      problems.push({ section: 'chain', key, text, cure: null })
+    }
   }
   const warnings: HostSettingProblem[] = []
   if (settings.chain.timeLimit > settings.host.deadline && Object.hasOwn(writtenIn(raw, 'chain'), 'time_limit')) {
     const text = "is longer than [host] deadline, so the message's deadline always comes first"
     warnings.push({ section: 'chain', key: 'time_limit', text, cure: null })
   }
-  const filterPath = strays.length === 0 ? settings.chain.filterPath : []
-  return { settings: deepFreeze({ ...settings, chain: { ...settings.chain, filterPath } }), problems, warnings }
+  const chain = {
+    ...settings.chain,
+    filterPath: strays.filter_path.length === 0 ? settings.chain.filterPath : [],
+    modules: strays.modules.length === 0 ? settings.chain.modules : [],
+  }
+  return { settings: deepFreeze({ ...settings, chain }), problems, warnings }
+}
+
+function straysAmong(paths: readonly string[]): string[] {
+  return paths.filter((path) => !path.startsWith('/') || path.includes('\0'))
 }
 
 /** Every setting with its declaration and its value, as `section.key`, in the order of the declarations. */

@@ -1,7 +1,7 @@
 /** Every event that is logged: a typed function for each, so that names and fields are written in one place. */
 import type { TrailStep } from '../chain/chain.ts'
 import { formatProblem, type Problem } from '../problem.ts'
-import { escapeText, type FieldValue, type Level } from './line-format.ts'
+import { escapeBracketed, escapeText, type FieldValue, type Level } from './line-format.ts'
 import type { Log } from './log.ts'
 
 /** What is known of a message when it is settled: one line of the log tells what happened to it. */
@@ -69,8 +69,8 @@ export function createEvents(log: Log) {
 
     /** In pythonfilter's shape, one line a recipient, so that patterns of fail2ban and the like go on matching. */
     refused: (filter: string, sender: string | null, recipient: string, reply: string) => {
-      const parts = [filter, sender ?? '', recipient, reply].map(escapeText)
-      const text = `${parts[0] ?? ''} reject,from=<${parts[1] ?? ''}>,addr=<${parts[2] ?? ''}>: ${parts[3] ?? ''}`
+      const [from, to] = [escapeBracketed(sender ?? ''), escapeBracketed(recipient)]
+      const text = `${escapeText(filter)} reject,from=<${from}>,addr=<${to}>: ${escapeText(reply)}`
       log.write({ level: 'info', event: 'refused', text, fields: { filter, sender, recipient, reply } })
     },
     refusedMore: (filter: string, recipients: number) => tell('info', 'reject-lines-left-out', { filter, recipients }),

@@ -71,6 +71,11 @@ export function escapeText(text: string): string {
   return asciiJson(text).slice(1, -1).replaceAll('\\"', '"')
 }
 
+/** As `escapeText`, for an address that stands between `<` and `>`: those in it are escaped as well, so that it ends at its end. */
+export function escapeBracketed(address: string): string {
+  return escapeText(address).replace(/[<>]/g, (unit) => (unit === '<' ? '\\u003c' : '\\u003e'))
+}
+
 function asciiJson(value: unknown): string {
   return JSON.stringify(value).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

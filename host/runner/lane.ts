@@ -48,9 +48,25 @@ export type LaneState =
   | { readonly kind: 'serving'; readonly filters: readonly LoadedFilter[] }
   | { readonly kind: 'broken'; readonly problems: readonly LoadProblem[] }
 
+/** What can be seen of a lane, for people. */
+export interface LaneReport {
+  readonly name: LanePlan['name']
+  /** The runner's; `null` while none runs. */
+  readonly pid: number | null
+  readonly threads: number
+  /** Threads that may take messages now. */
+  readonly serving: number
+  readonly inHand: number
+  readonly waiting: number
+  /** Runners that took the place of one that ended. */
+  readonly restarts: number
+  readonly threadsLost: number
+}
+
 /** A lane. */
 export interface Lane {
   state(): LaneState
+  report(): LaneReport
   /** Resolves once the first chain is loaded, or known to be broken. */
   readonly ready: Promise<LaneState>
   waiting(): number
@@ -89,6 +105,8 @@ export function openLane(
   let pauseMs = 0
   let failedLoads = 0
   let lastNumber = 0
+  let starts = 0
+  let threadsLost = 0
   let flushAsked = false
   let loadTimer: Timer | null = null
   let gatherTimer: Timer | null = null
@@ -99,6 +117,7 @@ export function openLane(
 
   const start = (): void => {
     const sinceMs = clock.monotonicMs()
+    starts++
     const { name, threads: count, chain, maxHeapOctets, blockedLimitMs, linesPerSecond } = plan
     runner = startRunner(
       { threads: count, chain, maxHeapOctets, blockedLimitMs, linesPerSecond, faults: plan.faults },
@@ -109,7 +128,8 @@ export function openLane(
         lineClosed: (slot, cause) => {
           const thread = roster.get(slot)
           if (thread !== undefined) close(thread, 0)
-          else if (draining === null) log.strayIgnored(name, slot, `a thread that served nothing is gone: ${cause}`)
+          else if (draining === null && state.kind !== 'broken')
+            log.strayIgnored(name, slot, `a thread that served nothing is gone: ${cause}`)
         },
         stalled: (slot, stalled) => {
           const thread = roster.get(slot)
@@ -125,6 +145,7 @@ export function openLane(
         },
         threadGone: (slot, text) => {
           const thread = roster.remove(slot)
+          threadsLost++
           if (draining === null) log.threadLost(name, slot, thread?.blame?.text ?? text, thread?.inHand.size ?? 0)
           for (const give of thread?.owed.values() ?? []) give()
           if (thread !== undefined) lose(lossesOfThread(thread, text, filterAt))
@@ -159,7 +180,7 @@ export function openLane(
         if (state.kind !== 'serving') {
           state = { kind: 'serving', filters: readLoadedFilters(frame['filters']) }
           for (const warning of readLoadProblems(frame['warnings']))
-            log.configurationWarning({ ...warning, column: null })
+            log.configurationWarning({ column: null, ...warning })
           tellReady(state)
         }
         return askFlush()
@@ -263,7 +284,7 @@ export function openLane(
 
   function breakDown(problems: readonly LoadProblem[]): void {
     // At a start or reload whoever asked tells; nobody asked for this.
-    if (state.kind === 'serving') for (const problem of problems) log.configurationBroken({ ...problem, column: null })
+    if (state.kind === 'serving') for (const problem of problems) log.configurationBroken({ column: null, ...problem })
     state = { kind: 'broken', problems }
     loadTimer?.cancel()
     runner?.kill()
@@ -336,6 +357,10 @@ export function openLane(
   start()
   return {
     state: () => state,
+    report: () => ({
+      ...{ name: plan.name, pid: runner?.pid ?? null, threads: plan.threads, ...roster.counts() },
+      ...{ waiting: queue.length, restarts: starts - 1, threadsLost },
+    }),
     ready,
     waiting: () => queue.length,
     submit: (ticket) => {

@@ -39,6 +39,8 @@ export interface Roster {
   /** Removes and returns all. */
   clear(): readonly Thread[]
   readonly size: number
+  /** How many threads may take messages now, and how many messages all have in hand. */
+  counts(): { readonly serving: number; readonly inHand: number }
   /** The thread that has this message in hand, or owes its answer. */
   holderOf(ticket: Ticket): Thread | undefined
   /** Chooses a thread for each message, the first one first. The caller puts it in hand under a new key. */
@@ -115,6 +117,13 @@ export function createRoster(messagesPerThread: number): Roster {
     },
     get size() {
       return threads.size
+    },
+    counts: () => {
+      const all = [...threads.values()]
+      return {
+        serving: all.filter(({ stalled, closing }) => !stalled && !closing).length,
+        inHand: all.reduce((sum, { inHand, owed }) => sum + inHand.size + owed.size, 0),
+      }
     },
     holderOf: (ticket) =>
       [...threads.values()].find(({ inHand, owed }) => inHand.get(ticket.key) === ticket || owed.has(ticket)),

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Duplex, Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Platform } from '../platform/platform.ts'
+import { runnerEnvironment } from './environment.ts'
 import { createFrameReader, encodeFrames } from './frames.ts'
 import type { Line, LineServer } from './line-server.ts'
 import { isRecord, type ControlDown, type ControlUp, type JobFrame, type StartFrame } from './wire.ts'
@@ -35,21 +36,6 @@ export interface Runner {
 /** Asked this often whether it lives; as many unanswered questions as `missed` end it. */
 const heartbeat = { everyMs: 500, missed: 8 } as const
 
-/** The environment a runner gets: what programs need to find their way, and nothing a site may have put beside it. */
-const passedOn = [
-  'PATH',
-  'HOME',
-  'USER',
-  'LOGNAME',
-  'LANG',
-  'LC_ALL',
-  'TZ',
-  'TMPDIR',
-  'prefix',
-  'exec_prefix',
-  'sysconfdir',
-] as const
-
 /** Starts a runner. Errors show as `ended`. */
 export function startRunner(
   start: Omit<StartFrame, 'type' | 'linePath' | 'token'>,
@@ -59,10 +45,7 @@ export function startRunner(
 ): Runner {
   const token = randomBytes(18).toString('base64url')
   const program = fileURLToPath(new URL(`./process.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url))
-  const env = Object.fromEntries(
-    passedOn.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
-  )
-  const child = platform.spawner(process.execPath, [...process.execArgv, program], env)
+  const child = platform.spawner(process.execPath, [...process.execArgv, program], runnerEnvironment())
   const control = child.stdio[3] as Duplex | null | undefined
   const lines = new Map<number, Line>()
   let over = false

@@ -8,7 +8,7 @@ import { undoEdits } from '../edits.ts'
 import type { Events } from '../observe/events.ts'
 import type { OpenedPair } from '../pair.ts'
 import type { Platform } from '../platform/platform.ts'
-import { openLane, type Lane, type LaneEvents, type LanePlan, type LaneState } from './lane.ts'
+import { openLane, type Lane, type LaneEvents, type LanePlan, type LaneReport, type LaneState } from './lane.ts'
 import type { LineServer } from './line-server.ts'
 import { afterLoss } from './loss.ts'
 import type { RunResult, Ticket } from './ticket.ts'
@@ -27,11 +27,17 @@ export interface SupervisorPlan {
   readonly faults: string
 }
 
+/** A lane, and what it is there for: one that was replaced finishes what it has. */
+export interface LaneStatus extends LaneReport {
+  readonly role: 'starting' | 'serving' | 'finishing'
+}
+
 /** The runners, seen from intake. */
 export interface Supervisor {
   /** Runs the chain over a message. Always resolves, soon after `deadlineMs` (monotonic) at the latest. */
   run(id: string, pair: OpenedPair, deadlineMs: number): Promise<RunResult>
   state(): LaneState
+  lanes(): readonly LaneStatus[]
   /** Resolves once the chain is loaded or known to be broken. */
   readonly ready: Promise<LaneState>
   /**
@@ -172,6 +178,12 @@ export function startSupervisor(
         main.submit(ticket)
       }),
     state: () => main.state(),
+    lanes: () =>
+      [...lanes].map((lane) => {
+        const isServing = lane === main || lane === solo?.lane
+        const role = lane.state().kind === 'starting' ? 'starting' : isServing ? 'serving' : 'finishing'
+        return { ...lane.report(), role }
+      }),
     ready: main.ready,
     replace: async (next) => {
       const lane = open('main', next)

@@ -185,9 +185,10 @@ export function readLoadProblems(value: unknown): LoadProblem[] {
   return value
     .filter(isRecord)
     .slice(0, 1000)
-    .map(({ file, line, text, cure }) => ({
+    .map(({ file, line, column, text, cure }) => ({
       file: cutText(file),
       line: typeof line === 'number' ? line : null,
+      column: typeof column === 'number' ? column : null,
       text: cutText(text),
       cure: typeof cure === 'string' ? cure.slice(0, 500) : null,
     }))

@@ -14,6 +14,7 @@ import { until } from './until.ts'
 
 const repository = join(import.meta.dirname, '../..')
 const withoutHook = new URL('./without.mjs', import.meta.url)
+const compileCache = new URL('./compile-cache.mjs', import.meta.url)
 
 /** The filters that tests share. */
 export const fixtureFilters = join(repository, 'test/fixtures/filters')
@@ -66,6 +67,8 @@ export interface HostOptions {
   readonly faults?: string
   /** The file mode mask of the host. */
   readonly umask?: number
+  /** Keep compiled code, where runners are started often: they need half the time. */
+  readonly keepsCompiled?: boolean
 }
 
 /** A started host. */
@@ -111,6 +114,7 @@ export function startHost(t: Test, place: Place, options: HostOptions = {}): Hos
   const [stdin, stderr, start] = ends
   const hook =
     options.without === undefined || options.without.length === 0 ? [] : ['--import', hookUrl(options.without)]
+  if (options.keepsCompiled === true) hook.push('--import', cacheUrl(place.at('compiled')))
   const settings = [
     `courierfilter.directory=${place.sockets}`,
     `courierfilter.spool_dir=${place.spool}`,
@@ -241,6 +245,12 @@ interface Pipe {
 function hookUrl(without: readonly string[]): string {
   const url = new URL(withoutHook)
   url.searchParams.set('without', without.join(','))
+  return url.href
+}
+
+function cacheUrl(folder: string): string {
+  const url = new URL(compileCache)
+  url.searchParams.set('folder', folder)
   return url.href
 }
 

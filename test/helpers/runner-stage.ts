@@ -3,7 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { noModuleConfig } from '../../courier-compat/module-config/merge.ts'
 import type { ChainEntry } from '../../host/chain/list.ts'
+import type { LoadPlan } from '../../host/chain/loader.ts'
 import { createEvents } from '../../host/observe/events.ts'
 import { textLine } from '../../host/observe/line-format.ts'
 import { openPair, openSpool, type OpenedPair } from '../../host/pair.ts'
@@ -39,6 +41,11 @@ export function entriesOf(...aliases: readonly string[]): ChainEntry[] {
   }))
 }
 
+/** What a runner is told of a chain. */
+export function loadPlan(entries: readonly ChainEntry[]): LoadPlan {
+  return { entries, filterPath: [], modules: noModuleConfig, timeLimitMs: 30_000, stateDirectory: '/nonexistent' }
+}
+
 /** Opens the stage; it is struck when the test ends. `without` names protections, see without.mjs. */
 export async function openRunnerStage(
   t: Test,
@@ -59,7 +66,7 @@ export async function openRunnerStage(
   })
   const lines = await openLineServer(join(root, 'threads.sock'), platform.files)
   const plan: SupervisorPlan = {
-    chain: { entries: entriesOf('e'), filterPath: [], timeLimitMs: 30_000, stateDirectory: '/nonexistent' },
+    chain: loadPlan(entriesOf('e')),
     ...{ threads: 2, messagesPerThread: 1, maxHeapOctets: 1e8, blockedLimitMs: 2000, startLimitMs: 9000 },
     ...{ linesPerSecond: 100, maxWaiting: 10, faults: '' },
     ...changes,

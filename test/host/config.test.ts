@@ -24,7 +24,7 @@ void t.test('the table of settings', (t) => {
     {
       host: { stateDir: null, deadline: minute, grace: 8000, maxWaiting: 500, whenBroken: 'defer' },
       runner: { threads: null, messagesPerThread: 16, blockedLimit: 2000, maxHeap: 256 * mib, startLimit: 30_000 },
-      chain: { list: null, filterPath: [], timeLimit: 30_000 },
+      chain: { list: null, modules: [], filterPath: [], timeLimit: 30_000 },
       courierfilter: {
         enabled: true,
         directory: null,
@@ -239,6 +239,7 @@ void t.test('a configuration that is right', (t) => {
   })
   t.strictSame(read.settings?.chain, {
     list: null,
+    modules: [],
     filterPath: ['/etc/nodefilter/filters', '/srv/filters'],
     timeLimit: 50_000,
   })
@@ -356,7 +357,7 @@ void t.test('real files', (t) => {
 
   const good = readConfiguration({ directory: join(folder, 'good'), sets: [] })
   t.strictSame([good.problems, good.settings?.log.level, good.list.entries.length], [[], 'warn', 1])
-  t.strictSame(told('latin'), ['/latin/nodefilter.conf: cannot be read: it is not UTF-8'])
+  t.strictSame(told('latin'), ['/latin/nodefilter.conf: cannot be read: it is not UTF-8 in line 1'])
   t.match(told('long'), [
     '/long/nodefilter.conf: cannot be read: it is longer than 1048576 octets',
     /^\/long\/filters.conf:1:/,

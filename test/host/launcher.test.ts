@@ -17,7 +17,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
-import { isLauncher, launcherScript, shellQuote } from '../../host/cli/courier/launcher.ts'
+import {
+  isLauncher,
+  launcherScript,
+  shellQuote,
+  startAgainStatus,
+  startsAgain,
+} from '../../host/cli/courier/launcher.ts'
 import { until } from '../helpers/until.ts'
 
 const standIn = join(import.meta.dirname, '../fixtures/launcher-host.mjs')
@@ -29,6 +35,7 @@ interface HostEvent {
   readonly pid: number
   readonly args?: readonly string[]
   readonly holdsReady?: boolean
+  readonly launcher?: string
 }
 
 interface Launched {
@@ -174,6 +181,21 @@ void t.test('a launcher is known by its second line', (t) => {
   t.end()
 })
 
+void t.test('a host knows whether its launcher starts it again', (t) => {
+  const cases: [name: string, value: string | undefined, parent: number, want: boolean][] = [
+    ['its parent is a launcher of this contract', '2 77', 77, true],
+    ['its parent is one of a later contract', '13 77', 77, true],
+    ['its parent is one of the contract before', '1 77', 77, false],
+    ['the launcher that the variable names is not its parent', '2 77', 1, false],
+    ['there is no variable', undefined, 77, false],
+    ['the variable says something else', 'yes', 77, false],
+  ]
+  for (const [name, value, parent, want] of cases) {
+    t.equal(startsAgain(value === undefined ? {} : { NODEFILTER_LAUNCHER: value }, parent), want, name)
+  }
+  t.end()
+})
+
 if (!seesProcesses) {
   void t.test('the running launcher', { skip: 'needs /proc to see which processes are left' }, (t) => t.end())
 } else {
@@ -192,6 +214,8 @@ if (!seesProcesses) {
 
       l.launcher.kill('SIGHUP')
       await until('HUP at the host', () => l.events().some((e) => e.event === 'hup'))
+      l.launcher.kill('SIGUSR1')
+      await until('USR1 at the host', () => l.events().some((e) => e.event === 'usr1'))
 
       process.kill(first.pid, 'SIGKILL')
       const second = await l.started(1)
@@ -207,6 +231,25 @@ if (!seesProcesses) {
         l.events().some((e) => e.event === 'end' && e.pid === third.pid),
       )
       t.strictSame(await end(l), { code: 0, signal: null }, 'it ends with its host')
+      await nobody(l)
+    })
+
+    void t.test(`${shell}: a restart that was asked for`, async (t) => {
+      const l = await launch(t, {
+        shell,
+        fakePath: { sleep: '#!/bin/sh\necho >TOP/conf/sleeping\nexec /bin/sleep 30\n' },
+      })
+      const first = await l.started(0)
+      t.ok(startsAgain({ NODEFILTER_LAUNCHER: first.launcher }, l.launcher.pid ?? 0), 'the host knows that it may')
+      l.order('exit', String(startAgainStatus))
+      const second = await l.started(1)
+      t.notOk(second.holdsReady, 'the ready pipe is not for it')
+      l.order('exit', String(startAgainStatus))
+      await l.started(2)
+      t.equal(l.errors(), '', 'it is started again without a word')
+      t.notOk(existsSync(join(l.folder, 'sleeping')), 'and without a pause')
+      l.closeInput()
+      t.strictSame(await end(l), { code: 0, signal: null })
       await nobody(l)
     })
 

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import type { FilterContext, FilterLog } from '../../courier-compat/filter.ts'
 import { pass } from '../../courier-compat/reply.ts'
 import { parseList } from '../../host/chain/list.ts'
+import { noModuleConfig } from '../../courier-compat/module-config/merge.ts'
 import { bundledFilters, loadChain, type LoadedChain } from '../../host/chain/loader.ts'
 import { availableFilters, moduleExtensions } from '../../host/chain/module-file.ts'
 import { registerOwnModules } from '../../host/runner/resolve-hook.ts'
@@ -32,7 +33,10 @@ function load(list: string, filterPath: readonly string[], log: string[] = []) {
   if (problems[0] !== undefined) throw new Error(problems[0].text)
   const put = (alias: string) => (text: string) => void log.push(`${alias}: ${text}`)
   const logFor = (alias: string): FilterLog => ({ info: put(alias), warn: put(alias), error: put(alias) })
-  return loadChain({ entries, filterPath, timeLimitMs: 30_000, stateDirectory: t.testdirName }, logFor)
+  return loadChain(
+    { entries, filterPath, modules: noModuleConfig, timeLimitMs: 30_000, stateDirectory: t.testdirName },
+    logFor,
+  )
 }
 
 /** What is wrong, as `FILE:LINE: TEXT; CURE`, files without their folder. */
@@ -131,7 +135,27 @@ t.test('modules that are wrong', async (t) => {
     {
       name: 'a throw in what it imports',
       files: { 'f.mjs': `import './lib/a.mjs'\n${good}`, 'lib/a.mjs': `throw new Error('x')` },
-      want: [`F/f.mjs: cannot be loaded: Error: x; ${tries}`],
+      want: [`F/lib/a.mjs:1: cannot be loaded: Error: x (imported by F/f.mjs); ${tries}`],
+    },
+    ...['mjs', 'cjs', 'ts'].map((ending) => ({
+      name: `wrong syntax in what it imports (${ending})`,
+      files: {
+        'f.mjs': `import './lib/b.mjs'\nimport './lib/z.mjs'\n${good}`,
+        'lib/b.mjs': `import './a.${ending}'`,
+        'lib/z.mjs': '',
+        [`lib/a.${ending}`]: ending === 'ts' ? '\n\nenum A { B }\n' : '\n\nconst a = )\n',
+      },
+      want: [/^F\/lib\/a\.[a-z]+:3: .*SyntaxError: .*\(imported by F\/f\.mjs\); /],
+    })),
+    {
+      name: 'a throw in a package, on behalf of what it imports',
+      files: {
+        'f.mjs': `import './lib/a.mjs'\n${good}`,
+        'lib/a.mjs': `import { no } from 'p'\n\nno()`,
+        'node_modules/p/package.json': '{"name":"p","exports":"./p.mjs"}',
+        'node_modules/p/p.mjs': `export function no() { throw new Error('x') }`,
+      },
+      want: [/^F\/lib\/a\.mjs:3: cannot be loaded: Error: x \(imported by F\/f\.mjs\); /],
     },
     {
       name: 'a throw of nothing',
@@ -142,7 +166,7 @@ t.test('modules that are wrong', async (t) => {
       name: 'a missing package',
       files: { 'f.mjs': `import 'no-such-package'\n${good}` },
       want: [
-        "F/f.mjs: imports something that is not there: Error: Cannot find package 'no-such-package' imported from F/f.mjs; install the package, or correct the path",
+        "F/f.mjs:1: imports something that is not there: Error: Cannot find package 'no-such-package' imported from F/f.mjs; install the package, or correct the path",
       ],
     },
     {
@@ -157,7 +181,7 @@ t.test('modules that are wrong', async (t) => {
       name: 'a missing file',
       files: { 'f.mjs': `import './no.mjs'\n${good}` },
       want: [
-        /^F\/f\.mjs: imports something that is not there: .*F\/no\.mjs.*; install the package, or correct the path$/,
+        /^F\/f\.mjs:1: imports something that is not there: .*F\/no\.mjs.*; install the package, or correct the path$/,
       ],
     },
     {
@@ -214,6 +238,11 @@ t.test('modules that are wrong', async (t) => {
       files: { 'f.mjs': `${good}export const onError = true` },
       want: [`F/f.mjs: exports onError as boolean; use 'defer' or 'pass'`],
     },
+    ...["''", '7', "'two\\nlines'", `'${'x'.repeat(121)}'`].map((about) => ({
+      name: `an about that is no line: ${about.slice(0, 9)}`,
+      files: { 'f.mjs': `${good}export const about = ${about}` },
+      want: [/^F\/f\.mjs: exports about as [^]*; it must be one line of at most 120 characters$/],
+    })),
     {
       name: 'settings that are no table',
       files: { 'f.mjs': `${good}export const settings = []` },
@@ -278,7 +307,15 @@ t.test('modules that are wrong', async (t) => {
       name: 'initFilter throws',
       files: { 'f.mjs': `${good}export function initFilter() {\n  throw new Error('no database')\n}` },
       list: 'f as g',
-      want: [`F/f.mjs: initFilter of "g" failed: Error: no database at F/f.mjs:3; ${mends}`],
+      want: [`F/f.mjs:3: initFilter of "g" failed: Error: no database; ${mends}`],
+    },
+    {
+      name: 'initFilter throws in what it imports',
+      files: {
+        'f.mjs': `import { open } from './lib/a.mjs'\n${good}export const initFilter = async () => { await null; open() }`,
+        'lib/a.mjs': `export function open() {\n  throw new Error('no database')\n}`,
+      },
+      want: [`F/lib/a.mjs:2: initFilter of "f" failed: Error: no database; ${mends}`],
     },
     {
       name: 'initFilter rejects',

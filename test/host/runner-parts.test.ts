@@ -761,12 +761,12 @@ t.test('an outcome is cut before it is sent', (t) => {
 t.test('what a thread says of its filters', (t) => {
   t.strictSame(
     readLoadProblems([
-      { file: '/f.mjs', line: 3, text: 'a', cure: 'b', more: 1 },
+      { file: '/f.mjs', line: 3, column: 4, text: 'a', cure: 'b', more: 1 },
       { file: '/f.mjs', line: null, text: 'a', cure: null },
     ]),
     [
-      { file: '/f.mjs', line: 3, text: 'a', cure: 'b' },
-      { file: '/f.mjs', line: null, text: 'a', cure: null },
+      { file: '/f.mjs', line: 3, column: 4, text: 'a', cure: 'b' },
+      { file: '/f.mjs', line: null, column: null, text: 'a', cure: null },
     ],
   )
   t.strictSame(
@@ -780,7 +780,7 @@ t.test('what a thread says of its filters', (t) => {
     ],
     'what is no policy is the safe one',
   )
-  const none = { file: '', line: null, text: '', cure: null }
+  const none = { file: '', line: null, column: null, text: '', cure: null }
   t.strictSame(
     readLoadProblems([{ file: { toString: 1, valueOf: 1 }, line: '3', text: {}, cure: 7 }, 7, null, [], 'x']),
     [none],

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { RunResult } from '../../host/runner/ticket.ts'
 import type { ControlDown, JobFrame } from '../../host/runner/wire.ts'
 import type { FakeRunner, FakeThread } from '../helpers/fake-runner.ts'
-import { entriesOf, openRunnerStage } from '../helpers/runner-stage.ts'
+import { entriesOf, loadPlan, openRunnerStage } from '../helpers/runner-stage.ts'
 import { until } from '../helpers/until.ts'
 
 const passes = { verdict: { kind: 'pass' }, by: null, failure: null, trail: [], notes: [], stray: false }
@@ -28,7 +28,7 @@ t.test('a chain that cannot be loaded', async (t) => {
   const stage = await openRunnerStage(t)
   const runner = await stage.runner(0)
   const early = stage.ask()
-  const problem = { file: '/e.js', line: 3, text: 'exports no doFilter', cure: 'export one' }
+  const problem = { file: '/e.js', line: 3, column: 7, text: 'exports no doFilter', cure: 'export one' }
   runner.thread(0, { loads: false }).send({ type: 'broken', problems: [problem] })
   t.same(await stage.supervisor.ready, { kind: 'broken', problems: [problem] }, 'is told as the threads tell it')
   t.equal(await told(early), 'broken 1', 'a message that waited for it is not kept waiting')
@@ -115,7 +115,7 @@ t.test('a thread that stands still costs the message whose filter is to blame; i
 })
 
 t.test('a filter that may fail and stands still is left out the next time', async (t) => {
-  const chain = { entries: entriesOf('e', 'soft'), filterPath: [], timeLimitMs: 30_000, stateDirectory: '/nonexistent' }
+  const chain = loadPlan(entriesOf('e', 'soft'))
   const stage = await openRunnerStage(t, { threads: 1, chain })
   const runner = await stage.runner(0)
   const thread = runner.thread(0)
@@ -139,7 +139,7 @@ t.test('a filter that may fail and stands still is left out the next time', asyn
 })
 
 t.test('a thread asks itself for a run without a filter whose stray code may still edit', async (t) => {
-  const chain = { entries: entriesOf('soft'), filterPath: [], timeLimitMs: 30_000, stateDirectory: '/nonexistent' }
+  const chain = loadPlan(entriesOf('soft'))
   const stage = await openRunnerStage(t, { threads: 1, chain })
   const runner = await stage.runner(0)
   const thread = runner.thread(0)
@@ -206,7 +206,7 @@ t.test('messages that lose their runner run once more, in a process of their own
 
 t.test('a list whose filters may not see a message twice is not run twice', async (t) => {
   const entries = entriesOf('e').map((entry) => ({ ...entry, rerun: false }))
-  const chain = { entries, filterPath: [], timeLimitMs: 30_000, stateDirectory: '/nonexistent' }
+  const chain = loadPlan(entries)
   const stage = await openRunnerStage(t, { threads: 1, chain })
   const runner = await stage.runner(0)
   const thread = runner.thread(0)
@@ -234,7 +234,7 @@ t.test('a message at its deadline is answered, and what still runs of it is ende
 })
 
 t.test('a new plan', async (t) => {
-  const chain = { entries: entriesOf('e', 'soft'), filterPath: [], timeLimitMs: 30_000, stateDirectory: '/nonexistent' }
+  const chain = loadPlan(entriesOf('e', 'soft'))
   const stage = await openRunnerStage(t, { threads: 1, messagesPerThread: 1, chain })
   const old = await stage.runner(0)
   const thread = old.thread(0)

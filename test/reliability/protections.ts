@@ -118,6 +118,37 @@ export const protections: Readonly<Record<string, Protection>> = {
     find: "return typeof skipOthers === 'boolean' && firstDigit === (skipOthers ? 0 : 2)",
     instead: 'return true',
   },
+  // R69: reloads under load.
+  'a reload hands over what waits': {
+    file: 'host/runner/supervisor.ts',
+    find: 'for (const ticket of [...old.main.takeWaiting(), ',
+    instead: 'for (const ticket of [...old.main.takeWaiting().slice(0, 0), ',
+  },
+  'an old runner finishes what it has': {
+    file: 'host/runner/supervisor.ts',
+    find: 'retire(old.main, soloIdleMs)',
+    instead: 'retire(old.main, 0)',
+  },
+  'a broken chain does not take over': {
+    file: 'host/runner/supervisor.ts',
+    find: "      if (state.kind !== 'serving') {\n        lanes.delete(lane)\n",
+    instead: "      if (state.kind === 'starting') {\n        lanes.delete(lane)\n",
+  },
+  'a broken configuration is not taken over': {
+    file: 'host/daemon.ts',
+    find: 'next.problems.length > 0 ||',
+    instead: '',
+  },
+  'a reload reads the files after it was asked for': {
+    file: 'host/turns.ts',
+    find: 'waiting = null\n      return job()',
+    instead: 'return job().finally(() => (waiting = null))',
+  },
+  'every question has a key of its own': {
+    file: 'host/runner/lane.ts',
+    find: 'ticket.key = randomUUID()',
+    instead: "ticket.key = 'key'",
+  },
   // R46: which files are read at a stranger's word.
   'links are not followed': {
     file: 'host/pair.ts',
@@ -213,5 +244,36 @@ export const protections: Readonly<Record<string, Protection>> = {
     file: 'host/chain/module-file.ts',
     find: 'if (found.uid !== 0 && found.uid !== owner) {',
     instead: 'if (false) {',
+  },
+  // R42: text sinks.
+  'what is no ASCII is escaped': {
+    file: 'host/observe/line-format.ts',
+    find: 'return JSON.stringify(value).replace(/[^ -~]/g, ',
+    instead: 'return JSON.stringify(value).replace(/(?!)/g, ',
+  },
+  'a value has quotes': {
+    file: 'host/observe/line-format.ts',
+    find: 'if (/^[!#-[\\]-~]+$/.test(text)) return text\n',
+    instead: 'return text\n',
+  },
+  'the text of a refusal is escaped': {
+    file: 'host/observe/events.ts',
+    find: '>: ${escapeText(reply)}`',
+    instead: '>: ${reply}`',
+  },
+  'an address ends at its bracket': {
+    file: 'host/observe/line-format.ts',
+    find: 'return escapeText(address).replace(/[<>]/g, ',
+    instead: 'return escapeText(address).replace(/(?!)/g, ',
+  },
+  'a reply is printable': {
+    file: 'courier-compat/reply.ts',
+    find: "return text.replace(/\\t/g, ' ').replace(/[^ -~]/g, '?')",
+    instead: 'return text',
+  },
+  'a problem is one line': {
+    file: 'host/problem.ts',
+    find: 'told}`.replace(/[',
+    instead: 'told}`.replace(/(?!)[',
   },
 }

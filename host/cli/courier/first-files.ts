@@ -21,17 +21,13 @@ export const firstFiles: readonly FirstFile[] = [
 # with        settings of the filter, and for any filter: on_error=defer|pass, time_limit=30s, dry_run=yes|no.
 #
 # As long as no filter is listed, every message passes.
-# After a change the host reads it on the signal HUP, which its launcher passes on:
-#   pkill -HUP -f 'filters/active/[n]odefilter'
-# A broken file changes nothing; the mail log says where it is broken.
+# After a change run "nodefilter reload". A broken file changes nothing; you are told where it is broken.
 `,
   },
   {
     name: 'nodefilter.conf',
     text: `# Settings of the mail filter host. What is commented out is a default or an example.
-# After a change the host reads it on the signal HUP, which its launcher passes on:
-#   pkill -HUP -f 'filters/active/[n]odefilter'
-# A broken file changes nothing; the mail log says where it is broken.
+# After a change run "nodefilter reload". A broken file changes nothing; you are told where it is broken.
 
 [host]
 # Where the host keeps its state. It belongs to Courier's user.

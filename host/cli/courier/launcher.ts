@@ -18,12 +18,71 @@ export interface LauncherSettings {
   readonly stateDirectory: string | null
 }
 
-/** The line by which a launcher of ours is known; the number goes up when the script's contract changes. */
-export const launcherMarker = '# nodefilter-launcher 1'
+/**
+ * Goes up when the script's contract with the host changes. 2: a host that ends with `startAgainStatus` is started again
+ * at once, and USR1 is passed on.
+ */
+const contract = 2
+
+/** The line by which a launcher of ours is known. */
+export const launcherMarker = `# nodefilter-launcher ${contract}`
+
+/** A host that ends with this status was asked to restart: it is started again at once, and nothing is wrong. */
+export const startAgainStatus = 85
+
+/** What the launcher tells its host in the environment: the number of its contract and its own pid. */
+const launcherVariable = 'NODEFILTER_LAUNCHER'
+
+/**
+ * Whether this process was started by a launcher that starts it again when it ends with `startAgainStatus`. A variable
+ * that came down from elsewhere does not count: the launcher is the parent itself, and lives.
+ */
+export function startsAgain(env: NodeJS.ProcessEnv, parentPid: number): boolean {
+  const [, number, pid] = /^([0-9]{1,6}) ([0-9]{1,10})$/.exec(env[launcherVariable] ?? '') ?? []
+  return Number(number) >= 2 && Number(pid) === parentPid
+}
 
 /** True for a file that `launcherScript` made, in this or another version. */
 export function isLauncher(text: string): boolean {
   return /^#!\/bin\/sh\n# nodefilter-launcher [0-9]+\n/.test(text)
+}
+
+/** The number in a launcher's marker; `null` for a file that is none. */
+export function launcherVersion(text: string): number | null {
+  const number = /^#!\/bin\/sh\n# nodefilter-launcher ([0-9]{1,6})\n/.exec(text)?.[1]
+  return number === undefined ? null : Number(number)
+}
+
+/**
+ * What a launcher was made of: the reverse of `launcherScript`.
+ * Shape: `null` for a file that is no launcher, or whose line that starts the host is not ours.
+ */
+export function readLauncher(text: string): LauncherSettings | null {
+  if (!isLauncher(text)) return null
+  const line = /\nwhile :; do\n {4}(\S[^]*?) <&4 4<&- 3<&3 &\n/.exec(text)?.[1]
+  const words = line === undefined ? null : shellWords(line)
+  const at = words?.indexOf('run') ?? -1
+  const nodePath = words?.[0]
+  const programPath = words?.[at - 1]
+  if (words === null || at < 2 || nodePath === undefined || programPath === undefined) return null
+  const after = (option: string): string | null => words[words.indexOf(option, at) + 1 || words.length] ?? null
+  const folders = { configDirectory: after('-c'), stateDirectory: after('--state-dir') }
+  return { nodePath, programPath, execArgs: words.slice(1, at - 1), ...folders }
+}
+
+/** The words of a line as `shellQuote` writes them (a word in double quotes is kept as it is); `null` for any other. */
+function shellWords(line: string): string[] | null {
+  const words: string[] = []
+  let rest = line
+  while (rest !== '') {
+    const match = /^((?:'[^']*'|\\'|"[^"]*"|[A-Za-z0-9_./:@%+,=-])+)(?: |$)/.exec(rest)
+    if (match === null) return null
+    words.push(
+      (match[1] ?? '').replaceAll(/'([^']*)'|\\(')/g, (_, inner?: string, quote?: string) => inner ?? quote ?? ''),
+    )
+    rest = rest.slice(match[0].length)
+  }
+  return words
 }
 
 /** Quotes one word for a POSIX shell. */
@@ -48,14 +107,15 @@ export function launcherScript(settings: LauncherSettings): string {
   return `#!/bin/sh
 ${launcherMarker}
 # Written by "nodefilter courier enable", which replaces it. Courier runs it as a mail filter: it starts the host,
-# starts it again when it dies, and ends when the host ends with 0 or when Courier closes the standard input.
+# starts it again when it dies, or at once and without a word when it was asked to restart (status ${startAgainStatus}), and ends
+# when the host ends with 0 or when Courier closes the standard input.
 
 name=\${0##*/}
 host= status=0 signalled= stopping=
 
 say() { printf '%s\\n' "$1" >&2; }
 
-# A signal to the launcher is one to the host. While no host runs, TERM and INT end the launcher, HUP ends the pause.
+# A signal to the launcher is one to the host. While no host runs, TERM and INT end the launcher, the others the pause.
 # INT goes on as TERM: what a shell starts in the background ignores INT until it says otherwise.
 pass_on() {
     signalled=1
@@ -63,6 +123,7 @@ pass_on() {
 }
 trap 'stopping=1; pass_on TERM' TERM INT
 trap 'pass_on HUP' HUP
+trap 'pass_on USR1' USR1
 
 # A trapped signal ends "wait" early, so wait until it ended of itself.
 await_host() {
@@ -97,6 +158,10 @@ pause() {
 exec 4<&0
 { true >&3; } 2>/dev/null || exec 3</dev/null
 
+# By this the host knows that it may end with ${startAgainStatus}.
+${launcherVariable}="${contract} $$"
+export ${launcherVariable}
+
 delay=1
 while :; do
     ${words.join(' ')} <&4 4<&- 3<&3 &
@@ -107,6 +172,11 @@ while :; do
     await_host
     host=
     [ "$status" -ne 0 ] || exit 0
+    if [ "$status" -eq ${startAgainStatus} ]; then
+        [ -z "$stopping" ] || exit 0
+        delay=1
+        continue
+    fi
     [ -z "$stopping" ] || exit "$status"
     [ $(($(date +%s) - begun)) -lt 60 ] || delay=1
     case $status in

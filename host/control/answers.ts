@@ -1,0 +1,108 @@
+/** What the host answers on its control socket: the daemon hands over what it knows, here it is put together. */
+import { randomUUID } from 'node:crypto'
+import type { Configuration } from '../config/read.ts'
+import { settingsInForce, settingsThatNeedRestart } from '../config/in-force.ts'
+import type { HostSettings } from '../config/settings.ts'
+import type { Events } from '../observe/events.ts'
+import type { Tally } from '../observe/tally.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Problem } from '../problem.ts'
+import type { LaneStatus } from '../runner/supervisor.ts'
+import { maxToldProblems, type ControlAnswer, type ControlRequest, type ReloadResult } from './protocol.ts'
+import { statusFormat, type DoorStatus, type HostPhase, type HostStatus } from './status.ts'
+
+/** The daemon, seen from its control socket. */
+export interface ControlledHost {
+  readonly version: string
+  readonly stateDirectory: string
+  /** The settings with which it was started. */
+  readonly atStart: HostSettings
+  phase(): HostPhase
+  /** The configuration in force, or the broken one with which it was started. */
+  configuration(): Configuration
+  history(): LoadHistory
+  /** Why it is broken. */
+  problems(): readonly Problem[]
+  doors(): readonly DoorStatus[]
+  inHand(): number
+  lanes(): readonly LaneStatus[]
+  linesDropped(): number
+  readonly tally: Tally
+  reload(): Promise<ReloadResult>
+  /** Drains and ends so that it is started again; `null` where nobody would start it. */
+  readonly restart: (() => void) | null
+}
+
+/** How loading went so far. */
+export interface LoadHistory {
+  /** The aliases of the filters that run. */
+  readonly filters: readonly string[]
+  readonly loadedMs: number | null
+  readonly reloads: number
+  readonly refusedReload: { readonly atMs: number; readonly problems: readonly Problem[] } | null
+}
+
+/** Before anything was loaded. */
+export const nothingLoaded: LoadHistory = { filters: [], loadedMs: null, reloads: 0, refusedReload: null }
+
+const noLauncher =
+  'nothing would start this host again: no launcher of this release has started it. Under Courier, ' +
+  '"nodefilter courier enable" writes a new launcher, and "courierfilter stop; courierfilter start" takes it into ' +
+  'service (mail is deferred meanwhile); a host that something else started is restarted by that'
+
+/** Binds the answers to a host that starts now. */
+export function createAnswers(
+  host: ControlledHost,
+  clock: Clock,
+  log: Events,
+): (request: ControlRequest) => Promise<ControlAnswer> {
+  const instance = randomUUID()
+  const startedMs = clock.wallMs()
+  const sinceMs = clock.monotonicMs()
+
+  const status = (): HostStatus => {
+    const { settings, remaining, directory, files } = host.configuration()
+    const { filters, loadedMs, reloads, refusedReload } = host.history()
+    const now = settings ?? remaining
+    const runners = host.lanes()
+    return {
+      ...{ format: statusFormat, version: host.version, node: process.version, pid: process.pid, instance },
+      ...{ phase: host.phase(), startedMs, uptimeMs: Math.round(clock.monotonicMs() - sinceMs) },
+      ...{ stateDirectory: host.stateDirectory, canRestart: host.restart !== null },
+      configuration: {
+        ...{ directory, files, filters, loadedMs, reloads, refusedReload },
+        problems: host.problems().slice(0, maxToldProblems),
+        needRestart: settingsThatNeedRestart(now, host.atStart),
+      },
+      ...{ doors: host.doors(), inHand: host.inHand() },
+      waiting: runners.reduce((sum, { waiting }) => sum + waiting, 0),
+      ...{ tally: host.tally.snapshot(), runners, log: { linesDropped: host.linesDropped() } },
+      settings: settingsInForce(now, host.atStart),
+    }
+  }
+
+  const refused = (text: string): ControlAnswer => ({ type: 'refused', text })
+  return async ({ ask }) => {
+    const phase = host.phase()
+    switch (ask) {
+      case 'status':
+        return { type: 'status', status: status() }
+      case 'reload': {
+        if (phase === 'stopping') return refused('the host is being stopped')
+        log.asked(ask)
+        return { type: 'reload', result: await host.reload() }
+      }
+      case 'restart': {
+        if (phase === 'stopping') return refused('the host is being stopped already')
+        if (phase === 'starting') return refused('the host is still starting; ask again when it serves')
+        if (host.restart === null) return refused(noLauncher)
+        log.asked(ask)
+        // Only once the answer is on its way.
+        clock.after(0, host.restart)
+        return { type: 'restart', instance }
+      }
+      default:
+        return ask satisfies never
+    }
+  }
+}

@@ -1,0 +1,66 @@
+/** What `nodefilter status` is told: plain data, as it crosses the control socket and stands in `--json`. */
+import type { SettingInForce } from '../config/in-force.ts'
+import type { TallySnapshot } from '../observe/tally.ts'
+import type { Problem } from '../problem.ts'
+import type { LaneStatus } from '../runner/supervisor.ts'
+
+/** Goes up when a field changes its meaning or goes away; new fields leave it as it is. */
+export const statusFormat = 1
+
+/**
+ * `starting`: the filters are being loaded, the door is still shut; `serving`; `broken`: mail is answered as
+ * `[host] when_broken` says; `stopping`: what is in hand is finished.
+ */
+export type HostPhase = 'starting' | 'serving' | 'broken' | 'stopping'
+
+/** The state of a host. Moments are in ms since the epoch. */
+export interface HostStatus {
+  readonly format: number
+  readonly version: string
+  readonly node: string
+  readonly pid: number
+  /** Another one for each start of a host, also where a pid is used again. */
+  readonly instance: string
+  readonly phase: HostPhase
+  readonly startedMs: number
+  readonly uptimeMs: number
+  readonly stateDirectory: string
+  /** Whether `nodefilter restart` can do something. */
+  readonly canRestart: boolean
+  readonly configuration: ConfigurationStatus
+  readonly doors: readonly DoorStatus[]
+  /** Messages that came in and have no answer yet, and those among them that no thread has yet. */
+  readonly inHand: number
+  readonly waiting: number
+  /** What happened since the start. */
+  readonly tally: TallySnapshot
+  readonly runners: readonly LaneStatus[]
+  readonly log: { readonly linesDropped: number }
+  readonly settings: readonly SettingInForce[]
+}
+
+/** Where the configuration comes from, and how its last reading went. */
+export interface ConfigurationStatus {
+  /** `null` where no folder was found. */
+  readonly directory: string | null
+  readonly files: readonly string[]
+  /** The aliases of the filters that run, in the order of the list. */
+  readonly filters: readonly string[]
+  /** When what runs was loaded; `null` where nothing could be yet. */
+  readonly loadedMs: number | null
+  /** How many reloads took over. */
+  readonly reloads: number
+  /** The last reload, if it was refused. */
+  readonly refusedReload: { readonly atMs: number; readonly problems: readonly Problem[] } | null
+  /** Why the host is broken. */
+  readonly problems: readonly Problem[]
+  /** Settings that are written otherwise than they are in force, since only a restart takes them over. */
+  readonly needRestart: readonly string[]
+}
+
+/** One way in. */
+export interface DoorStatus {
+  readonly name: string
+  readonly path: string
+  readonly open: boolean
+}
