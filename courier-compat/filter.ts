@@ -38,6 +38,8 @@ export interface FilterModule {
   closeFilter?: CloseFilter
   settings?: SettingSchemas
   onError?: OnError
+  /** What it does, in one line, for `nodefilter filters`. */
+  about?: string
 }
 
 /** Handed to `initFilter`. `FilterSetup<SettingsOf<typeof settings>>` knows the types of the module's own settings. */

@@ -1,21 +1,9 @@
 /** Writes a message as a pair, for whoever has a message but no Courier: `nodefilter check` today, other doors later. */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
-import { recipientTriple } from '../courier-compat/control-records.ts'
-import { bytesOf } from '../courier-compat/control-text.ts'
+import { envelopeRecords, type SpoolEnvelope } from '../courier-compat/envelope-records.ts'
 import type { Pair } from './edits.ts'
 import type { Files } from './platform/files.ts'
-
-/** What is written into the control file. */
-export interface SpoolEnvelope {
-  readonly queueId: string
-  /** `''` is the null sender. */
-  readonly sender: string
-  readonly recipients: readonly string[]
-  readonly clientIp: string | null
-  readonly helo: string
-  readonly authUser: string | null
-}
 
 /**
  * Writes one pair into `folder`, named after `stem`, the message read from `messagePath` in pieces.
@@ -35,31 +23,7 @@ export function writePair(
   const bodyPath = join(folder, `D${stem}`)
   const controlPath = join(folder, stem)
   copyAsLines(messagePath, bodyPath, files)
-  const now = Math.floor(nowMs / 1000)
-  const { queueId, sender, recipients, clientIp, helo, authUser } = envelope
-  const line = (key: string, value: string): Buffer => {
-    const bytes = bytesOf(value)
-    if ([0, lf, cr].some((octet) => bytes.includes(octet))) throw new RangeError(`record ${key} holds CR, LF or NUL`)
-    return Buffer.concat([Buffer.from(key), bytes, Buffer.from('\n')])
-  }
-  const none = Buffer.alloc(0)
-  const records = [
-    line('s', sender),
-    line('f', `dns; ${helo} ([${clientIp ?? '127.0.0.1'}])`),
-    line('e', ''),
-    line('t', ''),
-    line('M', queueId),
-    ...recipients.map((address) => recipientTriple({ address: bytesOf(address), original: none, dsn: none })),
-    ...(authUser === null ? [] : [line('i', authUser), line('O', 'RELAYCLIENT=')]),
-    ...(clientIp === null
-      ? []
-      : [line('O', `TCPREMOTEIP=${clientIp.includes(':') ? clientIp : `::ffff:${clientIp}`}`)]),
-    line('u', authUser === null ? 'smtp' : 'authsmtp'),
-    line('E', String(now + 7 * 24 * 3600)),
-    line('p', String(now + 8 * 3600)),
-    line('W', String(now + 4 * 3600)),
-  ]
-  files.writeFileSync(controlPath, Buffer.concat(records), { mode: 0o660, flag: 'wx' })
+  files.writeFileSync(controlPath, envelopeRecords(envelope, nowMs), { mode: 0o660, flag: 'wx' })
   return { bodyPath, controlPaths: [controlPath] }
 }
 

@@ -1,6 +1,6 @@
 /** The demonstration, run as a child process; and what it is made of. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
@@ -61,6 +61,26 @@ t.test('the demonstration ends with 0 and shows each message with its filters, i
   const socket = /^The host answers at (.*), [0-9]+ ms/m.exec(output)?.[1] ?? ''
   t.ok(socket.endsWith('/allfilters/nodefilter'), 'the socket is named as under Courier')
   t.notOk(existsSync(dirname(dirname(socket))), 'nothing is left of its folder')
+})
+
+t.test('the package is a filter: its test passes, and it works where npm puts it', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'nf-package-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  cpSync(join(root, 'examples/package'), join(folder, 'node_modules/@example/first-contact'), { recursive: true })
+  const tested = await runNode(['host/main.ts', 'test', join(root, 'examples/package/index.test.mjs')])
+  t.equal(tested.status, 0, tested.output)
+  t.match(tested.output, /pass 1\n/)
+
+  writeFileSync(join(folder, 'filters.conf'), '@example/first-contact\n')
+  const message = join(root, 'examples/messages/plain.eml')
+  const checked = await runNode(['host/main.ts', 'check', '-c', folder, '--json', message, message])
+  t.equal(checked.status, 0, checked.output)
+  const reports = checked.output.trim().split('\n')
+  t.strictSame(
+    reports.map((line) => (JSON.parse(line) as { notes: unknown }).notes),
+    [{ firstContact: 'example.com' }, {}],
+    'a domain is new once',
+  )
 })
 
 t.test('a reply is heard as Courier hears it', (t) => {

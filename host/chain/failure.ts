@@ -78,24 +78,6 @@ export function describeThrown(thrown: unknown): string {
   }
 }
 
-/**
- * Where an error was raised, as `FILE:LINE`, from the first frame of its stack that lies in a file; `null` where the
- * stack tells none. A stack may also begin with the place, as that of a syntax error does. The message in between is
- * passed over: it may hold addresses that look like places, and be of any length.
- */
-export function placeOfError(thrown: unknown): string | null {
-  try {
-    const stack = thrown instanceof Error ? (thrown.stack ?? '') : ''
-    const match =
-      /(?:^|\n {4}at (?:[^\n]*[ (])?)(?:file:\/\/)?(\/[^\s()?]+?)(?:\?[^\s:)]*)?:([0-9]+)(?::[0-9]+)?(?=[\s)]|$)/.exec(
-        stack,
-      )
-    return match === null ? null : `${decodeURI(match[1] ?? '')}:${match[2] ?? ''}`
-  } catch {
-    return null
-  }
-}
-
 function oneLine(text: string): string {
   return text.slice(0, 500).replace(/\s+/g, ' ')
 }

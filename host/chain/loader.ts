@@ -64,8 +64,12 @@ export async function loadChain(
 ): Promise<LoadedChain | { readonly problems: readonly LoadProblem[] }> {
   const problems: LoadProblem[] = []
   const warnings: LoadProblem[] = []
+  const looked = new Map<string, boolean>()
   const trusted = (path: string): boolean => {
+    const known = looked.get(path)
+    if (known !== undefined) return known
     const { problem, warning } = checkCodePlace(path)
+    looked.set(path, problem === null)
     if (problem !== null) problems.push(problem)
     if (warning !== null) warnings.push(warning)
     return problem === null

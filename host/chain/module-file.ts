@@ -1,23 +1,45 @@
-/** From a filter's name to the file that holds it, in folders that only their owner can write. */
+/** From a filter's name to the file that holds it, in folders and packages that only their owner can write. */
 import { readdirSync, statSync, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { nearMatch } from '../../courier-compat/near-match.ts'
 import type { ChainEntry } from './list.ts'
 import type { LoadProblem } from './load-problem.ts'
+import { findPackage, packagedFilters } from './package-file.ts'
 
 /** The endings a filter module may have. */
 export const moduleExtensions = ['.js', '.mjs', '.cjs', '.ts', '.mts'] as const
 
+/** Where filters are looked for. */
+export interface ModulePlaces {
+  /** Folders with a file for each filter, in order. */
+  readonly folders: readonly string[]
+  /** Folders whose packages are looked through after all files, in order. */
+  readonly packageFolders: readonly string[]
+}
+
+/** The file of a filter. */
+export interface FoundModule {
+  readonly file: string
+  /** The filter folder, or the package's folder as it is installed. */
+  readonly origin: string
+  /** Every place on the way to it that must be checked, the file at last; filter folders are checked by themselves. */
+  readonly checks: readonly string[]
+}
+
+/** A name, and the line of the list that has it. */
+export type Named = Pick<ChainEntry, 'name' | 'file'> & { readonly line: number | null }
+
 /**
- * Finds the module of an entry: the first folder that has one wins.
+ * Finds the module of an entry: the first folder that has a file of its name wins, then the first package.
  *
  * Shape:  a dotted name is a path of folders, as in pythonfilter: `sub.mod` is `sub/mod.js`.
- * Errors: a problem at the entry's line if no folder has the file, or one folder has it twice.
+ * Errors: a problem at the entry's line if nothing has the name, or one folder has it twice; at the package's folder if
+ *         there is such a package but nothing to import in it.
  */
-export function findModule(entry: ChainEntry, folders: readonly string[]): string | LoadProblem {
+export function findModule(entry: Named, places: ModulePlaces): FoundModule | LoadProblem {
   const at = { file: entry.file, line: entry.line }
   const path = entry.name.replaceAll('.', '/')
-  for (const folder of folders) {
+  for (const folder of places.folders) {
     const found = moduleExtensions
       .map((ending) => join(folder, path + ending))
       .filter((file) => stats(file)?.isFile() === true)
@@ -28,17 +50,30 @@ export function findModule(entry: ChainEntry, folders: readonly string[]): strin
         cure: 'remove one of them',
       }
     }
-    if (found[0] !== undefined) return found[0]
+    if (found[0] !== undefined) return { file: found[0], origin: folder, checks: placesOfFile(entry, found[0]) }
   }
-  const near = nearMatch(entry.name, availableFilters(folders))
+  const inPackage = findPackage(entry.name, places.packageFolders)
+  if (inPackage === null) return missing(entry, places)
+  if ('file' in inPackage) return inPackage
+  return { file: inPackage.folder, line: null, text: inPackage.text, cure: inPackage.cure }
+}
+
+function missing(entry: Named, { folders, packageFolders }: ModulePlaces): LoadProblem {
+  const packages = packagedFilters(packageFolders).map(({ name }) => name)
+  const near = nearMatch(entry.name, [...availableFilters(folders), ...packages])
+  const install = `install the package there: npm install --prefix ${packageFolders[0] ?? ''} ${entry.name}`
+  const elsewhere = `correct the name, or name its folder in [chain] filter_path, which has ${folders.join(', ')}`
   return {
-    ...at,
+    file: entry.file,
+    line: entry.line,
     text: `there is no filter "${entry.name}"`,
     // The folders last: a line of the log may have no room for them.
     cure:
-      near === null
-        ? `correct the name, or name its folder in [chain] filter_path, which has ${folders.join(', ')}`
-        : `did you mean "${near}"?`,
+      near !== null
+        ? `did you mean "${near}"?`
+        : entry.name.startsWith('@') && packageFolders.length > 0
+          ? install
+          : elsewhere,
   }
 }
 
@@ -48,14 +83,16 @@ export function availableFilters(folders: readonly string[]): string[] {
   for (const folder of folders) {
     for (const file of listFolder(folder)) {
       const ending = moduleExtensions.find((candidate) => file.endsWith(candidate))
-      if (ending !== undefined && !file.endsWith('.d.ts')) names.add(file.slice(0, -ending.length))
+      const name = ending === undefined ? '' : file.slice(0, -ending.length)
+      // With a dot in it, it would be looked for in a folder: it is a filter's test, or a declaration of types.
+      if (name !== '' && !name.includes('.')) names.add(name)
     }
   }
   return [...names]
 }
 
 /** The file, and the folders of a dotted name that lead to it: every place below the filter folder that must be checked. */
-export function placesOfModule(entry: ChainEntry, file: string): string[] {
+function placesOfFile(entry: Named, file: string): string[] {
   const places = [file]
   for (let left = entry.name.split(/[./]/).length - 1; left > 0; left--) places.unshift(dirname(places[0] ?? file))
   return places

@@ -4,12 +4,34 @@ import type { Command, CommandIo } from './command.ts'
 import { exitCodes } from './command.ts'
 import { configCommand } from './config.ts'
 import { courierCommand } from './courier.ts'
+import { explainCommand } from './explain.ts'
+import { filtersCommand } from './filters.ts'
+import { migrateCommand } from './migrate.ts'
+import { newCommand } from './new.ts'
+import { reloadCommand } from './reload.ts'
+import { restartCommand } from './restart.ts'
 import { runCommand } from './run.ts'
+import { statusCommand } from './status.ts'
+import { testCommand } from './test.ts'
 import { usageError } from './usage.ts'
 import { packageVersion } from './version.ts'
 
-const commands: ReadonlyMap<string, Command> = new Map(
-  [runCommand, checkCommand, configCommand, courierCommand].map((command) => [command.name, command]),
+/** All of them, in the order of the overview. */
+export const commands: ReadonlyMap<string, Command> = new Map(
+  [
+    runCommand,
+    statusCommand,
+    reloadCommand,
+    restartCommand,
+    checkCommand,
+    filtersCommand,
+    newCommand,
+    testCommand,
+    configCommand,
+    courierCommand,
+    explainCommand,
+    migrateCommand,
+  ].map((command) => [command.name, command]),
 )
 
 /** Runs what the arguments ask for; resolves to the exit code. Without a command it runs the host. */
@@ -37,7 +59,8 @@ export async function runCommandLine(args: readonly string[], io: CommandIo): Pr
   return command.run(rest, io)
 }
 
-function overview(): string {
+/** What `nodefilter --help` prints. */
+export function overview(): string {
   const width = Math.max(...[...commands.keys()].map((name) => name.length))
   const rows = [...commands.values()].map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
   return `nodefilter ${packageVersion()}: runs mail filters over each message and answers the mail server

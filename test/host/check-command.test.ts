@@ -47,6 +47,12 @@ t.test('help and usage', (t) => {
     { name: 'an unknown option is told', args: ['check', '--nope', 'x'], status: 64, err: /--nope/ },
     { name: 'check needs a message', args: ['check'], status: 64, err: /at least one message/ },
     { name: 'check needs an address as --ip', args: ['check', '--ip', '010.0.0.1', 'x'], status: 64, err: /not an IP/ },
+    {
+      name: 'check --inspect needs a port',
+      args: ['check', '--inspect=here', 'x'],
+      status: 64,
+      err: /not \[HOST:\]PORT/,
+    },
     { name: 'check needs readable messages', args: ['check', '/nonexistent.eml'], status: 66, err: /nonexistent/ },
     { name: 'run knows one door', args: ['run', '--door', 'front'], status: 64, err: /no door "front"/ },
     { name: 'run refuses a name that would hide the socket', args: ['run', '--name', '.x'], status: 64, err: /name/ },
