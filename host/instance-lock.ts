@@ -46,6 +46,12 @@ export function takeInstanceLock(directory: string, files: Files): InstanceLock 
   }
 }
 
+/** The process that holds the lock now; `null` where none does that still lives. Changes nothing. */
+export function lockHolder(directory: string, files: Files): LockHolder | null {
+  const holder = readHolder(join(directory, 'lock'), files)
+  return holder !== null && isAlive(holder, files) ? { pid: holder.pid } : null
+}
+
 interface Holder {
   readonly pid: number
   readonly identity: string

@@ -21,6 +21,6 @@ export interface Problem {
 export function formatProblem(problem: Problem): string {
   const place = [problem.file, problem.line, problem.column].filter((part) => part !== null).join(':')
   const told = problem.cure === null ? problem.text : `${problem.text}; ${problem.cure}`
-  // A line end in a path or a text would let one problem look like two in a log.
-  return `${place}: ${told}`.replace(/\p{Cc}/gu, '?')
+  // A line end in a path or a text would let one problem look like two in a log, and other marks turn a line around.
+  return `${place}: ${told}`.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
 }

@@ -1,4 +1,4 @@
-/** `nodefilter courier enable|disable`: puts the host into Courier's filter folder, and takes it out again. */
+/** `nodefilter courier enable|disable|doctor`: puts the host into Courier, takes it out again, says what is wrong with it. */
 import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -8,12 +8,15 @@ import { exitCodes, type Command, type CommandIo } from './command.ts'
 import { applyStep } from './courier/apply.ts'
 import { readEnableFacts, type CourierMachine } from './courier/enable-facts.ts'
 import { readFilterFacts } from './courier/facts.ts'
+import { runDoctor, systemProbes } from './courier/doctor/command.ts'
+import type { DoctorProbes } from './courier/doctor/read.ts'
 import { findCourier } from './courier/layout.ts'
 import { describeStep, planDisable, planEnable, type Plan } from './courier/plan.ts'
 import { runCommand, type CommandRunner } from './courier/run-command.ts'
 
 const usage = `Usage: nodefilter courier enable  [--name NAME] [-c DIR] [--state-dir DIR] [--dry-run]
        nodefilter courier disable [--name NAME] [--dry-run]
+       nodefilter courier doctor  [--name NAME] [-c DIR] [--state-dir DIR] [--json]
 `
 
 const help = `${usage}
@@ -22,17 +25,23 @@ enable   Makes Courier run the host as a mail filter: writes a launcher into Cou
          "filterctl start". Enabled already: writes the launcher anew, for instance after Node was moved.
 disable  Runs "filterctl stop", waits until Courier has let go of the host, and removes the launcher. Mail is then
          accepted unfiltered. State and configuration stay.
+doctor   Looks at the installation and says what is wrong with it, the gravest first, each finding with its cure.
+         Changes nothing. Sees more as root.
 
   --name NAME      the filter's name, also that of its socket (default: nodefilter)
   -c, --config DIR the configuration folder; default: the first that exists of /etc/nodefilter,
                    /usr/local/etc/nodefilter and "nodefilter" in Courier's own configuration folder
   --state-dir DIR  the state folder (default: [host] state_dir of nodefilter.conf, else /var/lib/nodefilter)
+  --json           doctor: one JSON object instead of text
   --dry-run        only print what would be done; needs no root, but sees more with it
   -h, --help       this text
 
-Needs root. Courier decides in its file "enablefiltering" which mail is filtered; this command does not change it.
+enable and disable need root. Courier decides in its file "enablefiltering" which mail is filtered; this command does
+not change it.
 Exit status: 0 done; 64 wrong arguments; 66 no such configuration folder; 69 no Courier; 73 a file of that name is not
 ours; 75 not finished in time, try again; 77 not root; 78 Courier's user cannot reach Node, nodefilter or its files.
+Of doctor: 0 no errors (but perhaps warnings and notes); 77 no errors, but not run by root and so not all was seen; 78
+errors were found.
 `
 
 /** The command on this machine. */
@@ -46,12 +55,16 @@ export const courierCommand: Command = createCourierCommand({
 })
 
 /** The command on any machine. */
-export function createCourierCommand(machine: CourierMachine): Command {
+export function createCourierCommand(machine: CourierMachine, probes: () => DoctorProbes = systemProbes): Command {
   return {
     name: 'courier',
-    summary: 'make Courier run the host as a mail filter, or stop that',
+    summary: 'make Courier run the host as a mail filter, stop that, or find out what is wrong',
     help,
     run: async (args, io) => {
+      const [verb, ...rest] = args
+      if (verb === 'doctor' && !rest.some((word) => word === '--help' || word === '-h')) {
+        return runDoctor(rest, usage, machine, probes(), io)
+      }
       const order = readArguments(args)
       if ('problem' in order) {
         io.err(`nodefilter courier: ${order.problem}\n${usage}`)
@@ -99,8 +112,9 @@ function readArguments(args: readonly string[]): Order | { readonly problem: str
     })
     const [verb, ...rest] = positionals
     const isVerb = verb === 'enable' || verb === 'disable'
+    if (!values.help && verb === 'doctor') return { problem: '"doctor" comes first, its options after it' }
     if (!values.help && !isVerb)
-      return { problem: `say "enable" or "disable"${verb === undefined ? '' : `, not "${verb}"`}` }
+      return { problem: `say "enable", "disable" or "doctor"${verb === undefined ? '' : `, not "${verb}"`}` }
     if (rest.length > 0) return { problem: `unexpected argument "${rest.join(' ')}"` }
     if (verb === 'disable' && (values.config ?? values['state-dir']) !== undefined) {
       return { problem: '-c and --state-dir go with "enable" alone' }

@@ -83,9 +83,11 @@ export async function readEnableFacts(
 }
 
 /** Tries access for real, as the user in question. */
-function probeAs({ uid, gid }: Identity, run: CommandRunner, env: NodeJS.ProcessEnv) {
+export function probeAs({ uid, gid }: Identity, run: CommandRunner, env: NodeJS.ProcessEnv) {
   return async ({ path, wanted }: Needed): Promise<boolean> => {
-    const tests = wanted.map((access) => `[ ${access === 'read' ? '-r' : '-x'} "$1" ]`).join(' && ')
+    const tests = wanted
+      .map((access) => `[ ${{ read: '-r', write: '-w', execute: '-x', search: '-x' }[access]} "$1" ]`)
+      .join(' && ')
     const answer = await run('/bin/sh', ['-c', tests, 'sh', path], { env, limitMs: 3000, uid, gid })
     return answer.status === 0
   }

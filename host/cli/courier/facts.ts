@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { isLauncher } from './launcher.ts'
 import type { CourierLayout } from './layout.ts'
 import { filterPaths, type FilterFacts, type Ownership } from './plan.ts'
-import { explainObstacle, findObstacle, type Access, type Identity, type Modes } from './reach.ts'
+import { explainObstacle, findObstacle, type Access, type Identity, type Modes, type Obstacle } from './reach.ts'
 import type { CommandRunner } from './run-command.ts'
 
 /** Looks at one filter's launcher, link and socket, and at the daemon. */
@@ -40,27 +40,39 @@ export interface Needed {
   readonly wanted: readonly Access[]
 }
 
+/** A needed path that the mail user cannot get at; `way` is the path itself, or where its links lead. */
+export interface Obstructed extends Needed {
+  readonly way: string
+  readonly obstacle: Obstacle
+}
+
 /**
- * Says of each needed path what keeps the user from it.
+ * Finds the needed paths that something keeps the user from.
  * Shape: where `probe` is given, an obstacle counts only if the probe cannot get there either: access lists open ways
  *        that the modes do not show.
  */
-export async function readObstacles(
+export async function findObstacles(
   needed: readonly Needed[],
   who: Identity,
   probe: ((needed: Needed) => Promise<boolean>) | null,
-): Promise<string[]> {
-  const texts: string[] = []
+): Promise<Obstructed[]> {
+  const found: Obstructed[] = []
   for (const need of needed) {
     const ways = new Set([need.path, realPath(need.path)])
     for (const way of ways) {
       const obstacle = findObstacle(way, need.wanted, who, modesOf)
       if (obstacle === null || (probe !== null && (await probe(need)))) continue
-      texts.push(explainObstacle(need.what, way, obstacle, who.user))
+      found.push({ ...need, way, obstacle })
       break
     }
   }
-  return texts
+  return found
+}
+
+/** As `findObstacles`, each told with its cure. */
+export async function readObstacles(...args: Parameters<typeof findObstacles>): Promise<string[]> {
+  const found = await findObstacles(...args)
+  return found.map(({ what, way, obstacle }) => explainObstacle(what, way, obstacle, args[1].user))
 }
 
 /** The regular files of a folder, or none where it cannot be read. */
@@ -119,7 +131,8 @@ function daemonRuns(pidFile: string): boolean {
   }
 }
 
-function readText(path: string): string | null {
+/** A file's text; `null` where it cannot be read. */
+export function readText(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')
   } catch {

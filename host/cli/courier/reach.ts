@@ -17,7 +17,7 @@ export interface Identity {
 export type Modes = { readonly uid: number; readonly gid: number; readonly mode: number } | null
 
 /** What must be possible: `search` is for folders. */
-export type Access = 'read' | 'execute' | 'search'
+export type Access = 'read' | 'write' | 'execute' | 'search'
 
 /** The first path at which access ends. */
 export interface Obstacle {
@@ -46,14 +46,24 @@ export function findObstacle(
 
 /** Says what is in the way and what to do about it. */
 export function explainObstacle(what: string, path: string, obstacle: Obstacle, user: string): string {
+  const told = describeObstacle(what, path, obstacle, user)
+  const cure = obstacleCure(obstacle)
+  if (cure === null) return told
+  return `${told}.\n  Cure: ${cure}, or install it where every user can read it (not below a home folder)`
+}
+
+/** Says what is in the way, without a full stop. */
+export function describeObstacle(what: string, path: string, obstacle: Obstacle, user: string): string {
   if (obstacle.missing === 'presence') return `${what} ${path}: there is no ${obstacle.path}`
-  const right = obstacle.missing === 'read' ? 'r' : 'x'
   const kind = obstacle.path === path ? obstacle.path : `its parent folder ${obstacle.path}`
-  const verb = obstacle.missing === 'search' ? 'enter' : obstacle.missing
-  return (
-    `the user ${user}, who runs the filters, cannot use ${what} ${path}: it may not ${verb} ${kind}.\n` +
-    `  Cure: chmod o+${right} ${obstacle.path}, or install it where every user can read it (not below a home folder)`
-  )
+  const verb = { read: 'read', write: 'write', execute: 'execute', search: 'enter' }[obstacle.missing]
+  return `the user ${user}, who runs the filters, cannot use ${what} ${path}: it may not ${verb} ${kind}`
+}
+
+/** The command that lets every user pass the obstacle; `null` where no such command exists, or should. */
+export function obstacleCure({ path, missing }: Obstacle): string | null {
+  if (missing === 'presence' || missing === 'write') return null
+  return `chmod o+${missing === 'read' ? 'r' : 'x'} ${path}`
 }
 
 function parentsOf(path: string): string[] {
@@ -64,7 +74,7 @@ function parentsOf(path: string): string[] {
 
 function check(path: string, access: Access, who: Identity, modes: Modes): Obstacle | null {
   if (modes === null) return { path, missing: 'presence' }
-  const bit = access === 'read' ? 4 : 1
+  const bit = access === 'read' ? 4 : access === 'write' ? 2 : 1
   const shift = modes.uid === who.uid ? 6 : modes.gid === who.gid ? 3 : 0
   return ((modes.mode >> shift) & bit) !== 0 ? null : { path, missing: access }
 }
