@@ -5,7 +5,6 @@
  * the log says why, until a reload mends it: a filter host that is not there lets mail pass unfiltered.
  */
 import { join } from 'node:path'
-import { availableParallelism } from 'node:os'
 import type { Failure } from './chain/failure.ts'
 import type { LoadProblem } from './chain/load-problem.ts'
 import { settingsThatNeedRestart } from './config/in-force.ts'
@@ -19,14 +18,15 @@ import type { HostPhase } from './control/status.ts'
 import { createCourierDoor } from './doors/courierfilter/door.ts'
 import type { Door } from './doors/door.ts'
 import { takeInstanceLock, type InstanceLock, type LockHolder } from './instance-lock.ts'
-import { createIntake, type IntakeOptions, type Run } from './intake.ts'
+import { createIntake, type Run } from './intake.ts'
 import { createEvents, type Events } from './observe/events.ts'
 import type { Log } from './observe/log.ts'
 import { createTally } from './observe/tally.ts'
-import { openSpool, type OpenedPair, type Spool } from './pair.ts'
+import type { OpenedPair } from './pair.ts'
+import { intakeOptions, supervisorPlan } from './plans.ts'
 import type { Platform } from './platform/platform.ts'
 import { openLineServer, type LineServer } from './runner/line-server.ts'
-import { startSupervisor, type Supervisor, type SupervisorPlan } from './runner/supervisor.ts'
+import { startSupervisor, type Supervisor } from './runner/supervisor.ts'
 import { defaultStateDirectory, stateFolderProblem } from './state-folder.ts'
 import { createTurns } from './turns.ts'
 
@@ -127,11 +127,12 @@ export async function startDaemon(
     const failure: Failure = { kind: 'broken', filter: null, text }
     return Promise.resolve({ outcome: null, failure, attempts: 0 })
   }
-  let intakeSettings = intakeOptions(settings(), options, platform)
+  let intakeSettings = intakeOptions(settings(), options.courier.spoolDirectory, platform.files)
   const intake = createIntake(
     () => {
       // The mail server may make its spool folder later than us.
-      if (intakeSettings.spool === null) intakeSettings = intakeOptions(settings(), options, platform)
+      if (intakeSettings.spool === null)
+        intakeSettings = intakeOptions(settings(), options.courier.spoolDirectory, platform.files)
       return intakeSettings
     },
     (id: string, pair: OpenedPair, deadlineMs: number) => supervisor?.run(id, pair, deadlineMs) ?? runBroken(),
@@ -189,7 +190,7 @@ export async function startDaemon(
     if (takenOver || supervisor === null) problems = found
     if (takenOver) {
       history = { ...history, reloads: history.reloads + 1 }
-      intakeSettings = intakeOptions(settings(), options, platform)
+      intakeSettings = intakeOptions(settings(), options.courier.spoolDirectory, platform.files)
       events.reloaded()
     } else if (supervisor !== null) {
       history = { ...history, refusedReload: { atMs: clock.wallMs(), problems: found.slice(0, maxToldProblems) } }
@@ -280,57 +281,6 @@ async function openControl(
     return await openControlServer(path, answer, platform, events)
   } catch (thrown) {
     events.controlFailed(path, thrown instanceof Error ? thrown.message : String(thrown))
-    return null
-  }
-}
-
-/** What the supervisor is told of the settings. */
-export function supervisorPlan(
-  settings: HostSettings,
-  { list, modules, directory }: Configuration,
-  stateDirectory: string,
-  faults: string,
-): SupervisorPlan {
-  const { host, runner, chain, log } = settings
-  return {
-    chain: {
-      entries: list.entries,
-      filterPath: chain.filterPath,
-      packagePath: directory === null ? [] : [directory],
-      modules,
-      timeLimitMs: chain.timeLimit,
-      stateDirectory,
-    },
-    threads: runner.threads ?? Math.max(2, availableParallelism()),
-    messagesPerThread: runner.messagesPerThread,
-    maxHeapOctets: runner.maxHeap,
-    blockedLimitMs: runner.blockedLimit,
-    startLimitMs: runner.startLimit,
-    linesPerSecond: log.linesPerSecond,
-    maxWaiting: host.maxWaiting,
-    faults,
-  }
-}
-
-function intakeOptions(
-  { host, courierfilter }: HostSettings,
-  options: DaemonOptions,
-  platform: Platform,
-): IntakeOptions {
-  return {
-    spool: findSpool(courierfilter.spoolDir ?? options.courier.spoolDirectory, platform),
-    deadlineMs: host.deadline,
-    onFailure: courierfilter.onFailure,
-    onFailureLocal: courierfilter.onFailureLocal,
-    onFailureDsn: courierfilter.onFailureDsn,
-    whenBroken: host.whenBroken,
-  }
-}
-
-function findSpool(path: string, { files }: Platform): Spool | null {
-  try {
-    return openSpool(path, files)
-  } catch {
     return null
   }
 }

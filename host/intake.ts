@@ -126,12 +126,14 @@ export function createIntake(
       const reply = verdict.kind === 'pass' ? '' : replyLines(verdict.reply).join('\n')
       if (passedBy !== null) log.failurePassed(id, queueId, passedBy, result.failure?.text ?? '')
       for (const step of result.outcome?.trail ?? []) {
-        if (step.outcome === 'failed' && step.filter !== result.failure?.filter) {
+        if (step.dryRun) {
+          if (step.text !== null) log.dryRun(id, queueId, step.filter, step.outcome, step.text)
+        } else if (step.outcome === 'failed' && step.filter !== result.failure?.filter) {
           log.filterFailed(id, queueId, step.filter, step.text ?? '')
         }
       }
       for (const recipient of refusedTo.slice(0, maxRefusedLines)) {
-        log.refused(filter ?? 'nodefilter', facts?.sender ?? null, recipient, reply)
+        log.refused(filter ?? 'nodefilter', facts?.sender ?? null, recipient, reply, id, queueId)
       }
       if (refusedTo.length > maxRefusedLines)
         log.refusedMore(filter ?? 'nodefilter', refusedTo.length - maxRefusedLines)
@@ -140,6 +142,7 @@ export function createIntake(
         ...{ recipients: facts?.recipients.length ?? 0, octets: pair?.octets ?? 0, attempts: result.attempts },
         ...{ verdict: fate === 'sent' ? verdict.kind : `${verdict.kind},${fate}`, reply, filter },
         ms: Math.round((clock.monotonicMs() - sinceMs) * 100) / 100,
+        ...{ source: facts === null || facts.source === '' ? null : facts.source, auth: facts?.authUser ?? null },
         ...{ trail: result.outcome?.trail ?? [], notes: result.outcome?.notes ?? [] },
         ...{ errorCode: result.failure?.kind ?? null, errorCause: result.failure?.text ?? null },
       })

@@ -2,6 +2,7 @@
  * Reads files of filter settings: the only part of this folder that touches the file system.
  */
 import { statSync } from 'node:fs'
+import { delimiter } from 'node:path'
 import { codeOf, readTextFile } from '../text-file.ts'
 import { mergeModuleFiles } from './merge.ts'
 import type { ModuleConfig } from './merge.ts'
@@ -21,11 +22,20 @@ export interface ReadModuleConfig {
   readonly files: readonly string[]
 }
 
+/** In the environment of filters: the files of filter settings in force, with `:` between them. */
+export const modulePathsVariable = 'NODEFILTER_MODULES'
+
 /**
- * Where filter settings are looked for when nobody says where: pythonfilter's two files, then `modules.conf` in the first
- * folder of nodefilter's that exists. All of them are read, and the later one wins.
+ * Where filter settings are looked for when nobody says where: where the host that runs the filter has them from. In any
+ * other program, pythonfilter's two files, then `modules.conf` in the first folder of nodefilter's that exists. All of them
+ * are read, and the later one wins.
  */
-export function moduleConfigPaths(isThere: (path: string) => boolean = isFolder): string[] {
+export function moduleConfigPaths(
+  isThere: (path: string) => boolean = isFolder,
+  env: NodeJS.ProcessEnv = process.env,
+): string[] {
+  const told = env[modulePathsVariable]
+  if (told !== undefined) return told.split(delimiter).filter((path) => path !== '')
   const own = ['/etc/nodefilter', '/usr/local/etc/nodefilter'].find((folder) => isThere(folder))
   const old = ['/etc/pythonfilter-modules.conf', '/usr/local/etc/pythonfilter-modules.conf']
   return own === undefined ? old : [...old, `${own}/modules.conf`]

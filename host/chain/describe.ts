@@ -36,5 +36,5 @@ export async function describeModule(named: Named, { filterPath, packagePath }: 
   const module = await importModule(found.file, null)
   if ('text' in module) return { problems: [module] }
   const { about, onError, settings } = module
-  return { file: found.file, origin: found.origin, about, onError, settings }
+  return { file: found.file, origin: found.origin, about, onError, settings: settings ?? {} }
 }

@@ -30,6 +30,8 @@ export interface LoadPlan {
   readonly packagePath?: readonly string[]
   /** The settings of filters, from modules.conf. */
   readonly modules: ModuleConfig
+  /** The files they come from, for filters that read them by themselves. */
+  readonly modulePaths: readonly string[]
   /** The limit of a filter whose line sets none. */
   readonly timeLimitMs: number
   /** Below it each filter has a folder of its own, `setup.state`. */

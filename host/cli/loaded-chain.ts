@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Configuration } from '../config/read.ts'
 import type { HostSettings } from '../config/settings.ts'
-import { supervisorPlan } from '../daemon.ts'
+import { supervisorPlan } from '../plans.ts'
 import { createEvents } from '../observe/events.ts'
 import type { Level } from '../observe/line-format.ts'
 import { openLog } from '../observe/log.ts'

@@ -45,6 +45,8 @@ export interface Configuration {
   readonly list: ParsedList
   /** The settings of filters; whether they fit is seen when the filters are loaded. */
   readonly modules: ModuleConfig
+  /** Where they are looked for, the last one winning. */
+  readonly modulePaths: readonly string[]
   /** Whether it is known which filters run with which settings, whatever else is at fault: they can be tried then. */
   readonly isChainKnown: boolean
   /** All of them, those of the list included: the configuration is sound if there are none. */
@@ -122,6 +124,7 @@ export function readConfiguration(request: ConfigurationRequest): Configuration 
     remaining: checked.settings,
     list,
     modules: modules.config,
+    modulePaths,
     isChainKnown:
       confProblems.length === 0 &&
       list.problems.length === 0 &&

@@ -20,6 +20,10 @@ export interface Summary {
   readonly reply: string
   readonly filter: string | null
   readonly ms: number
+  /** The mail server's word for where the message came from, `null` where it says none. */
+  readonly source: string | null
+  /** The name used for SMTP AUTH. */
+  readonly auth: string | null
   readonly attempts: number
   readonly trail: readonly TrailStep[]
   readonly notes: readonly (readonly [string, string])[]
@@ -60,6 +64,8 @@ export function createEvents(log: Log) {
         reply: summary.reply,
         filter: summary.filter,
         ms: summary.ms,
+        source: summary.source,
+        auth: summary.auth,
         attempts: summary.attempts > 1 ? summary.attempts : null,
         errorCode: summary.errorCode,
         errorCause: summary.errorCause,
@@ -68,16 +74,26 @@ export function createEvents(log: Log) {
       }),
 
     /** In pythonfilter's shape, one line a recipient, so that patterns of fail2ban and the like go on matching. */
-    refused: (filter: string, sender: string | null, recipient: string, reply: string) => {
+    refused: (
+      filter: string,
+      sender: string | null,
+      recipient: string,
+      reply: string,
+      id: string,
+      queueId: string | null,
+    ) => {
       const [from, to] = [escapeBracketed(sender ?? ''), escapeBracketed(recipient)]
       const text = `${escapeText(filter)} reject,from=<${from}>,addr=<${to}>: ${escapeText(reply)}`
-      log.write({ level: 'info', event: 'refused', text, fields: { filter, sender, recipient, reply } })
+      log.write({ level: 'info', event: 'refused', text, fields: { id, queueId, filter, sender, recipient, reply } })
     },
     refusedMore: (filter: string, recipients: number) => tell('info', 'reject-lines-left-out', { filter, recipients }),
     failurePassed: (id: string, queueId: string | null, setting: string, cause: string) =>
       tell('warn', 'failure-passed', { id, queueId, setting, cause }),
     filterFailed: (id: string, queueId: string | null, filter: string, cause: string) =>
       tell('warn', 'filter-failed-passed', { id, queueId, filter, cause }),
+    /** What a filter on trial said, of which nothing counts. */
+    dryRun: (id: string, queueId: string | null, filter: string, outcome: string, text: string) =>
+      tell('info', 'dry-run', { id, queueId, filter, outcome, text }),
 
     configurationBroken: (problem: Problem) =>
       tell('error', 'configuration-broken', { problem: formatProblem(problem) }),

@@ -58,7 +58,7 @@ export function startDebugRunner(
     const outcome = checkOutcome(value)
     resolve?.(typeof outcome === 'string' ? failed(outcome) : { outcome, failure: outcome.failure, attempts: 1 })
   }
-  const single = startSingle(platform, {
+  const single = startSingle(plan.modulePaths, platform, {
     frame: (frame) => {
       switch (frame['type']) {
         case 'deaf':

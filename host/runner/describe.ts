@@ -58,7 +58,7 @@ function describeSome(
       timer = platform.clock.after(limitMs, () => end(`was not loaded within ${limitMs / 1000} s`))
       single.send({ type: 'describe', places, module })
     }
-    const single = startSingle(platform, {
+    const single = startSingle([], platform, {
       frame: (frame) => {
         if (frame['type'] !== 'described') return
         answers.push(readDescribed(frame['module']))

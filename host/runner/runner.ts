@@ -45,7 +45,11 @@ export function startRunner(
 ): Runner {
   const token = randomBytes(18).toString('base64url')
   const program = fileURLToPath(new URL(`./process.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url))
-  const child = platform.spawner(process.execPath, [...process.execArgv, program], runnerEnvironment())
+  const child = platform.spawner(
+    process.execPath,
+    [...process.execArgv, program],
+    runnerEnvironment(start.chain.modulePaths),
+  )
   const control = child.stdio[3] as Duplex | null | undefined
   const lines = new Map<number, Line>()
   let over = false

@@ -23,13 +23,13 @@ export interface SingleProcess {
   kill(): void
 }
 
-/** Starts the process. Errors show as `ended`. */
-export function startSingle(platform: Platform, events: SingleEvents): SingleProcess {
+/** Starts the process; `modulePaths` are the files of filter settings. Errors show as `ended`. */
+export function startSingle(modulePaths: readonly string[], platform: Platform, events: SingleEvents): SingleProcess {
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   const program = fileURLToPath(new URL(`./single.${ending}`, import.meta.url))
   // Two processes cannot listen for debuggers at one address.
   const options = process.execArgv.filter((option) => !option.startsWith('--inspect'))
-  const child = platform.spawner(process.execPath, [...options, program], runnerEnvironment())
+  const child = platform.spawner(process.execPath, [...options, program], runnerEnvironment(modulePaths))
   const control = child.stdio[3] as Duplex | null | undefined
   let over = false
 

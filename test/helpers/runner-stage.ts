@@ -43,7 +43,14 @@ export function entriesOf(...aliases: readonly string[]): ChainEntry[] {
 
 /** What a runner is told of a chain. */
 export function loadPlan(entries: readonly ChainEntry[]): LoadPlan {
-  return { entries, filterPath: [], modules: noModuleConfig, timeLimitMs: 30_000, stateDirectory: '/nonexistent' }
+  return {
+    entries,
+    filterPath: [],
+    modules: noModuleConfig,
+    modulePaths: [],
+    timeLimitMs: 30_000,
+    stateDirectory: '/nonexistent',
+  }
 }
 
 /** Opens the stage; it is struck when the test ends. `without` names protections, see without.mjs. */

@@ -91,7 +91,18 @@ const step = (filter: string, outcome: Step['outcome'], wallMs = 1, dryRun = fal
 function summary(more: Partial<Summary>): Summary {
   return {
     ...{ id: 'i', door: 'd', queueId: null, client: null, sender: null, recipients: 1, octets: 1, verdict: 'pass' },
-    ...{ reply: '', filter: null, ms: 2, attempts: 1, trail: [], notes: [], errorCode: null, errorCause: null },
+    ...{
+      reply: '',
+      filter: null,
+      ms: 2,
+      attempts: 1,
+      source: 'smtp',
+      auth: null,
+      trail: [],
+      notes: [],
+      errorCode: null,
+      errorCause: null,
+    },
     ...more,
   }
 }

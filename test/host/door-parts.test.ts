@@ -216,10 +216,11 @@ t.test('log lines', (t) => {
     events.settled({
       ...{ id: value, door: value, queueId: value, client: value, sender: value, verdict: value, reply: value },
       ...{ filter: value, errorCode: value, errorCause: value, notes: [[value, value]] },
-      ...{ recipients: 1, octets: 2, ms: 3, attempts: 2 },
+      ...{ recipients: 1, octets: 2, ms: 3, attempts: 2, source: value, auth: value },
       trail: [{ filter: value, outcome: 'pass', dryRun: true, wallMs: 1, cpuMs: null, text: value }],
     })
-    events.refused(value, value, value, value)
+    events.refused(value, value, value, value, 'f00dfeed12345678', null)
+    events.dryRun(value, value, value, value, value)
     events.filterSaid('warn', value, value, value)
     events.filterOutput(value, 'stdout', value)
     events.configurationBroken({ file: value, line: 1, column: null, text: value, cure: value })

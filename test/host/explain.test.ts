@@ -21,7 +21,18 @@ const queueId = '0000000000A1623D.000000006560F0C7.0000A9F2'
 const id = '3007c11f901110a8'
 const base: Summary = {
   ...{ id, door: 'courierfilter', queueId, client: '192.0.2.7', sender: 'bob@example.com', recipients: 2, octets: 341 },
-  ...{ verdict: 'pass', reply: '', filter: null, ms: 11.26, attempts: 1, notes: [], errorCode: null, errorCause: null },
+  ...{
+    verdict: 'pass',
+    reply: '',
+    filter: null,
+    ms: 11.26,
+    attempts: 1,
+    source: null,
+    auth: null,
+    notes: [],
+    errorCode: null,
+    errorCause: null,
+  },
   trail: [
     { filter: 'noduplicates', outcome: 'pass', dryRun: false, wallMs: 0.18, cpuMs: 0.05, text: null },
     { filter: 'my_rules', outcome: 'pass', dryRun: false, wallMs: 9, cpuMs: null, text: null },
@@ -109,7 +120,9 @@ t.test('a line that was cut says so, and keeps what is left of it', (t) => {
       t.notOk(read === null || Object.keys(read.fields).some((key) => !(key in fields)), 'no field is made up')
     }
   }
-  const refusal = logged((events) => events.refused('f', 'a@example.com', 'b@example.org', `550 ${'ü'.repeat(300)}`))[0]
+  const refusal = logged((events) =>
+    events.refused('f', 'a@example.com', 'b@example.org', `550 ${'ü'.repeat(300)}`, 'f00dfeed12345678', null),
+  )[0]
   const read = refusal && parseTextLine(textLine(refusal))
   t.match(read, { event: 'refused', isCut: true, fields: { sender: 'a@example.com', recipient: 'b@example.org' } })
   t.end()
@@ -136,7 +149,7 @@ t.test('any event is read back as it was', (t) => {
   )
   fc.assert(
     fc.property(text, text, text, (sender, recipient, reply) => {
-      const [event] = logged((events) => events.refused('my_rules', sender, recipient, reply))
+      const [event] = logged((events) => events.refused('my_rules', sender, recipient, reply, 'f00dfeed12345678', null))
       if (event === undefined || textLine(event).length >= maxTextLine - 10) return true
       const want = { filter: 'my_rules', sender, recipient, reply }
       return JSON.stringify(parseTextLine(textLine(event))?.fields) === JSON.stringify(want)
@@ -219,8 +232,8 @@ t.test('what is told', (t) => {
     [
       'a refusal, and for whom',
       (events) => {
-        events.refused('my_rules', 'bob@example.com', 'alice@example.org', '550 5.7.1 No')
-        events.refused('my_rules', 'bob@example.com', 'carol@example.org', '550 5.7.1 No')
+        events.refused('my_rules', 'bob@example.com', 'alice@example.org', '550 5.7.1 No', 'f00dfeed12345678', null)
+        events.refused('my_rules', 'bob@example.com', 'carol@example.org', '550 5.7.1 No', 'f00dfeed12345678', null)
         settled({ verdict: 'reject', reply: '550 5.7.1 No', filter: 'my_rules', trail: [step('my_rules', 'reject')] })(
           events,
         )
@@ -234,7 +247,7 @@ t.test('what is told', (t) => {
     [
       "another message's refusal is not its own",
       (events) => {
-        events.refused('my_rules', 'eve@example.com', 'mallory@example.org', '550 5.7.1 No')
+        events.refused('my_rules', 'eve@example.com', 'mallory@example.org', '550 5.7.1 No', 'f00dfeed12345678', null)
         events.settled({
           ...base,
           id: 'f'.repeat(16),
@@ -244,7 +257,7 @@ t.test('what is told', (t) => {
           reply: '550 5.7.1 No',
           filter: 'my_rules',
         })
-        events.refused('my_rules', 'bob@example.com', 'alice@example.org', '550 5.7.1 No')
+        events.refused('my_rules', 'bob@example.com', 'alice@example.org', '550 5.7.1 No', 'f00dfeed12345678', null)
         settled({ verdict: 'reject', reply: '550 5.7.1 No', filter: 'my_rules' })(events)
       },
       [/concerned alice@example\.org;/],
@@ -252,7 +265,7 @@ t.test('what is told', (t) => {
     [
       'greylisting',
       settled({ verdict: 'defer', reply: '451 4.7.1 Wait', filter: 'greylist' }),
-      [/greylist refused it for now; the sender's server tries again later\. The client heard: 451 4\.7\.1 Wait\./],
+      [/greylist refused it for now\. The client heard: 451 4\.7\.1 Wait\. That is temporary: /],
     ],
     [
       'an acceptance',

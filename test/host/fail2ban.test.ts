@@ -46,7 +46,16 @@ function banned(line: string): string | null {
 const base: Summary = {
   ...{ id: '3007c11f901110a8', door: 'courierfilter', queueId: '0000000000A1623D.65A1.0000FF', client: '192.0.2.7' },
   ...{ sender: 'bob@example.com', recipients: 1, octets: 341, verdict: 'reject', reply: '550 5.7.1 Not welcome here' },
-  ...{ filter: 'my_rules', ms: 11.26, attempts: 1, notes: [], errorCode: null, errorCause: null },
+  ...{
+    filter: 'my_rules',
+    ms: 11.26,
+    attempts: 1,
+    source: null,
+    auth: null,
+    notes: [],
+    errorCode: null,
+    errorCause: null,
+  },
   trail: [{ filter: 'my_rules', outcome: 'reject', dryRun: false, wallMs: 1, cpuMs: 1, text: null }],
 }
 
@@ -96,7 +105,9 @@ t.test('whom a refusal bans', (t) => {
   )
   t.equal(banned(line.replace('courierfilter:', 'sshd:')), null, 'under the name of another program it is no refusal')
   t.strictSame(
-    bannedBy((events) => events.refused('my_rules', 'bob@example.com', 'alice@example.org', '550 5.7.1 no')),
+    bannedBy((events) =>
+      events.refused('my_rules', 'bob@example.com', 'alice@example.org', '550 5.7.1 no', 'f00dfeed12345678', null),
+    ),
     [null],
     'the line in the shape of pythonfilter names no client',
   )
@@ -136,7 +147,7 @@ t.test('nothing that a stranger writes bans somebody else, or hides a refusal', 
       events.settled({ ...base, sender: value, reply: `550 ${value}`, notes: [[value, value]], errorCause: value })
       events.settled({ ...base, verdict: 'pass', sender: value, reply: value, notes: [[value, value]] })
       events.settled({ ...base, client: null, sender: value, reply: value })
-      events.refused('my_rules', value, value, `550 ${value}`)
+      events.refused('my_rules', value, value, `550 ${value}`, 'f00dfeed12345678', null)
       events.filterSaid('info', 'my_rules', base.queueId ?? '', value)
       events.filterOutput('main', 'stderr', value)
       events.requestRefused('courierfilter', value)
@@ -197,7 +208,7 @@ t.test('fail2ban itself finds the same', { skip: tool ? false : 'fail2ban-regex 
       events.settled({ ...base, sender: value, reply: `550 ${value}` })
       events.settled({ ...base, verdict: 'pass', sender: value })
       events.filterSaid('info', 'my_rules', '', value)
-      events.refused('my_rules', value, value, value)
+      events.refused('my_rules', value, value, value, 'f00dfeed12345678', null)
     }
     events.settled({ ...base, client: '2001:db8::25' })
   })

@@ -168,7 +168,7 @@ t.test('the log', async (t) => {
   const summary = fields(await host.settled('SUM.1'))
   t.same(
     Object.keys(summary),
-    'id door queueId client sender recipients octets verdict reply ms notes trail'.split(' '),
+    'id door queueId client sender recipients octets verdict reply ms source notes trail'.split(' '),
     'the summary has its fields',
   )
   const { id, ms, trail, ...rest } = summary
@@ -178,11 +178,12 @@ t.test('the log', async (t) => {
       recipients: '1',
       octets: String(statSync(pair.bodyPath).size),
     },
-    ...{ verdict: 'pass', reply: '""', notes: 'a=b' },
+    ...{ verdict: 'pass', reply: '""', source: 'smtp', notes: 'a=b' },
   })
   t.match(id, /^[0-9a-f]{16}$/)
   t.match(ms, /^[0-9.]+$/)
   t.match(trail, /^"act:pass:[0-9.]+(\/[0-9.]+)? soft:pass:[0-9./]+ dry:\?reject:[0-9./]+"$/)
+  t.match(await host.logged(/ dry-run /), 'queueId=SUM.1 filter=dry outcome=reject text="554 no"')
   t.match(await host.logged(/ filter filter=act queueId=SUM\.1 /), 'text="said\\nso"')
   t.match(await host.logged(/ filter-output /), 'stream=stdout text=hello')
 

@@ -34,7 +34,14 @@ function load(list: string, filterPath: readonly string[], log: string[] = []) {
   const put = (alias: string) => (text: string) => void log.push(`${alias}: ${text}`)
   const logFor = (alias: string): FilterLog => ({ info: put(alias), warn: put(alias), error: put(alias) })
   return loadChain(
-    { entries, filterPath, modules: noModuleConfig, timeLimitMs: 30_000, stateDirectory: t.testdirName },
+    {
+      entries,
+      filterPath,
+      modules: noModuleConfig,
+      modulePaths: [],
+      timeLimitMs: 30_000,
+      stateDirectory: t.testdirName,
+    },
     logFor,
   )
 }

@@ -227,7 +227,7 @@ t.test('packages that cannot be used', async (t) => {
     change?.(root)
     const { entries } = parseList(list, '/conf/filters.conf', 'nodefilter')
     const folders = { filterPath: [join(root, 'f')], packagePath: [join(root, 'conf')], stateDirectory: root }
-    const plan = { ...folders, entries, modules: noModuleConfig, timeLimitMs: 1000 }
+    const plan = { ...folders, entries, modules: noModuleConfig, modulePaths: [], timeLimitMs: 1000 }
     const say = (): void => undefined
     const loaded = await loadChain(plan, () => ({ info: say, warn: say, error: say }))
     const problems = 'problems' in loaded ? loaded.problems : []

@@ -104,10 +104,11 @@ const logSinks: Check = async (t, without) => {
     events.settled({
       ...{ id: '3007c11f901110a8', door: 'courierfilter', queueId: value, client: value, sender: value },
       ...{ recipients: 1, octets: 1, verdict: 'reject', reply: value, filter: value, ms: 1, attempts: 1 },
+      ...{ source: value, auth: value },
       ...{ trail: [], notes: [], errorCode: value, errorCause: value },
     })
     want('settled', { queueId: value, client: value, sender: value, reply: value, filter: value, errorCause: value })
-    events.refused('my_rules', value, value, value)
+    events.refused('my_rules', value, value, value, 'f00dfeed12345678', null)
     want('refused', { filter: 'my_rules', sender: value, recipient: value, reply: value })
     events.filterSaid('warn', 'my_rules', 'Q', value)
     want('filter', { text: value })

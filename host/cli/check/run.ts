@@ -2,12 +2,13 @@
 import { accessSync, constants, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { replyLines } from '../../../courier-compat/reply.ts'
+import type { TrailStep } from '../../chain/chain.ts'
 import { readConfiguration, type Configuration } from '../../config/read.ts'
 import type { HostSettings } from '../../config/settings.ts'
-import { supervisorPlan } from '../../daemon.ts'
 import { createEvents } from '../../observe/events.ts'
 import { openLog } from '../../observe/log.ts'
 import { openPair, openSpool, type OpenedPair } from '../../pair.ts'
+import { supervisorPlan } from '../../plans.ts'
 import { systemPlatform } from '../../platform/platform.ts'
 import { formatProblem, type Problem } from '../../problem.ts'
 import { startDebugRunner, type DebugAddress, type DebugState } from '../../runner/debug.ts'
@@ -82,7 +83,7 @@ export async function runCheck(
     if (state.kind === 'broken') return broken(state.problems.map((problem) => ({ column: null, ...problem })))
     const reports = await runMessages(options, chain, work, settings.host.deadline)
     if (options.json) for (const report of reports) io.out(`${JSON.stringify(report)}\n`)
-    else io.out(table(reports))
+    else io.out(table(reports) + reports.flatMap(remarks).join(''))
     const modules = state.kind === 'serving' ? state.filters.map(({ file }) => file) : []
     return ended(reports.some(({ failure }) => failure !== null) ? exitCodes.tempFail : exitCodes.ok, modules)
   } finally {
@@ -140,7 +141,7 @@ interface Report {
   readonly reply: string
   readonly ms: number
   readonly failure: string | null
-  readonly trail: readonly unknown[]
+  readonly trail: readonly TrailStep[]
   readonly notes: Readonly<Record<string, string>>
 }
 
@@ -190,6 +191,15 @@ function table(reports: readonly Report[]): string {
     failure ?? reply,
   ])
   return formatTable(['message', 'filters', 'verdict', 'ms', 'reply or cause'], rows)
+}
+
+/** What the table has no room for: why a filter failed that may, and what one on trial would have answered. */
+function remarks({ message, failure, trail }: Report): string[] {
+  return trail.flatMap(({ filter, outcome, dryRun, text }) => {
+    if (text === null || (failure !== null && outcome === 'failed' && !dryRun)) return []
+    const said = outcome === 'failed' ? `failed, which it may: ${text}` : `would have answered: ${text}`
+    return [`${message}: ${filter}${dryRun ? ', on trial,' : ''} ${said}\n`]
+  })
 }
 
 function readProblem(file: string): string | null {

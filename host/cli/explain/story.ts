@@ -69,9 +69,11 @@ function arrival(settled: OwnEntry): string {
   const attempts = Number(field(settled, 'attempts') ?? 1)
   const from =
     client === null ? "with no client address (local mail, or a notice of the mail server's own)" : `from ${client}`
+  const auth = field(settled, 'auth')
+  const login = auth === null ? '' : `, logged in as ${auth}`
   const by = sender === null ? 'the null sender, or one that could not be read' : sender
   return (
-    `A message of ${field(settled, 'octets') ?? '?'} octets came in by ${field(settled, 'door') ?? 'a door'} ${from}. Its ` +
+    `A message of ${field(settled, 'octets') ?? '?'} octets came in by ${field(settled, 'door') ?? 'a door'} ${from}${login}. Its ` +
     `envelope sender is ${by}; it has ${recipients} recipient${recipients === 1 ? '' : 's'}. It took ` +
     `${field(settled, 'ms') ?? '?'} ms to decide${attempts > 1 ? `, in ${attempts} attempts` : ''}.`
   )
@@ -115,6 +117,12 @@ function answer(settled: OwnEntry, others: readonly OwnEntry[]): string {
   const setting = others.find(({ event }) => event.event === 'failure-passed')
   return decided() + gone
 
+  function later(): string {
+    if (field(settled, 'source') === 'local')
+      return 'For local mail and forwards Courier makes a bounce of any refusal, of a temporary one too.'
+    return "That is temporary: nothing is lost, the sender's server tries again."
+  }
+
   function decided(): string {
     switch (kind) {
       case 'pass':
@@ -128,9 +136,8 @@ function answer(settled: OwnEntry, others: readonly OwnEntry[]): string {
       case 'reject':
         return `${who} refused it for good.${heard}${why}`
       case 'defer':
-        if (code !== null)
-          return `${why.trim()}${heard} That is temporary: nothing is lost, the sender's server tries again.`
-        return `${who} refused it for now; the sender's server tries again later.${heard}`
+        if (code !== null) return `${why.trim()}${heard} ${later()}`
+        return `${who} refused it for now.${heard} ${later()}`
       default:
         return `The verdict was "${kind}".${heard}${why}`
     }
@@ -167,6 +174,10 @@ function tellHappening(entry: OwnEntry): Told[] {
       return []
     case 'filter-failed-passed':
       return say(`${get('filter')} failed and was passed over, because its on_error is "pass": ${get('cause')}.`)
+    case 'dry-run': {
+      const said = get('outcome') === 'failed' ? 'failed' : 'would have answered'
+      return say(`${get('filter')}, which runs on trial, ${said}: ${get('text')}`)
+    }
     case 'thread-blocked':
       return say(`Its thread stood still for ${get('ms')} ms while ${get('filter')} ran, and was replaced.`)
     case 'filter':
