@@ -507,6 +507,16 @@ void t.test('files that cannot be read', (t) => {
     moduleConfigPaths(() => false),
     ['/etc/pythonfilter-modules.conf', '/usr/local/etc/pythonfilter-modules.conf'],
   )
+  t.strictSame(
+    moduleConfigPaths(() => true, { NODEFILTER_MODULES: '/a/modules.conf:/b/modules.conf' }),
+    ['/a/modules.conf', '/b/modules.conf'],
+    'a filter reads what its host has read',
+  )
+  t.strictSame(
+    moduleConfigPaths(() => true, { NODEFILTER_MODULES: '' }),
+    [],
+    'nothing, where the host has no file',
+  )
   t.equal(moduleConfigPaths((folder) => folder.startsWith('/usr')).at(-1), '/usr/local/etc/nodefilter/modules.conf')
   t.end()
 })

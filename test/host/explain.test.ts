@@ -227,6 +227,20 @@ t.test('what is told', (t) => {
       ],
     ],
     ['no client', settled({ client: null }), [/with no client address \(local mail/]],
+    ['a login', settled({ auth: 'bob' }), [/from 192\.0\.2\.7, logged in as bob\. Its/]],
+    [
+      'a failure for a forward, which is no delay',
+      settled({ ...failure, source: 'local', errorCode: 'threw', errorCause: 'Error: no' }),
+      [/Courier makes a bounce of any refusal, of a temporary one too\./],
+    ],
+    [
+      'what a filter on trial would have answered',
+      (events) => {
+        events.dryRun(base.id, base.queueId, 'strict', 'reject', '550 5.7.1 No')
+        settled({})(events)
+      },
+      [/strict, which runs on trial, would have answered: 550 5\.7\.1 No/],
+    ],
     ['the null sender', settled({ sender: null }), [/sender is the null sender/]],
     ['no filter', settled({ trail: [] }), [/No filter is known to have run/]],
     [
