@@ -1,6 +1,7 @@
 /** From a filter's name to the file that holds it, in folders and packages that only their owner can write. */
 import { readdirSync, statSync, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { isPythonfilterFile } from '../../courier-compat/module-config/section-names.ts'
 import { nearMatch } from '../../courier-compat/near-match.ts'
 import type { ChainEntry } from './list.ts'
 import type { LoadProblem } from './load-problem.ts'
@@ -61,20 +62,19 @@ export function findModule(entry: Named, places: ModulePlaces): FoundModule | Lo
 function missing(entry: Named, { folders, packageFolders }: ModulePlaces): LoadProblem {
   const packages = packagedFilters(packageFolders).map(({ name }) => name)
   const near = nearMatch(entry.name, [...availableFilters(folders), ...packages])
-  const install = `install the package there: npm install --prefix ${packageFolders[0] ?? ''} ${entry.name}`
-  const elsewhere = `correct the name, or name its folder in [chain] filter_path, which has ${folders.join(', ')}`
   return {
-    file: entry.file,
-    line: entry.line,
-    text: `there is no filter "${entry.name}"`,
-    // The folders last: a line of the log may have no room for them.
-    cure:
-      near !== null
-        ? `did you mean "${near}"?`
-        : entry.name.startsWith('@') && packageFolders.length > 0
-          ? install
-          : elsewhere,
+    ...{ file: entry.file, line: entry.line, text: `there is no filter "${entry.name}"` },
+    cure: near === null ? cureOfMissing(entry, folders, packageFolders) : `did you mean "${near}"?`,
   }
+}
+
+/** What may have been meant, by the looks of the name and of the list. */
+function cureOfMissing({ name, file }: Named, folders: readonly string[], packageFolders: readonly string[]): string {
+  if (isPythonfilterFile(file)) return '"nodefilter migrate --check" tells how such a filter goes on running in Python'
+  if (name.startsWith('@') && packageFolders.length > 0)
+    return `install the package there: npm install --prefix ${packageFolders[0] ?? ''} ${name}`
+  // The folders last: a line of the log may have no room for them.
+  return `correct the name, or name its folder in [chain] filter_path, which has ${folders.join(', ')}`
 }
 
 /** The names of all filters in the folders, for suggestions and listings. A folder that cannot be read has none. */

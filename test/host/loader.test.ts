@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import type { FilterContext, FilterLog } from '../../courier-compat/filter.ts'
 import { pass } from '../../courier-compat/reply.ts'
 import { parseList } from '../../host/chain/list.ts'
+import { findModule } from '../../host/chain/module-file.ts'
 import { noModuleConfig } from '../../courier-compat/module-config/merge.ts'
 import { bundledFilters, loadChain, type LoadedChain } from '../../host/chain/loader.ts'
 import { availableFilters, moduleExtensions } from '../../host/chain/module-file.ts'
@@ -606,4 +607,14 @@ ${good}export const closeFilter = ${then}`
   const broken = makeFolder(t, { 'f.mjs': '' })
   t.match(await problemsOf('f\nf', broken), [/exports no doFilter/, /exports no doFilter/])
   t.strictSame(await replies(await loaded('', broken)), [], 'an empty list is a chain of no filters')
+})
+
+t.test("a filter of pythonfilter's that is not here", (t) => {
+  const named = { name: 'greylist', file: '/etc/pythonfilter.conf', line: 3 }
+  t.match(
+    findModule(named, { folders: [], packageFolders: [] }),
+    { file: named.file, line: 3, cure: /^"nodefilter migrate --check" tells / },
+    'is told with the way to run it all the same',
+  )
+  t.end()
 })
