@@ -4,7 +4,7 @@
  * Pure: no clock, socket, file or logger.
  * Source: RFC 5322 2.2; spec pythonfilter 3.3, its "Successor" lines.
  */
-import { isField, parseHeaderSection } from './header-section.ts'
+import { fieldsNamed, isField, parseHeaderSection } from './header-section.ts'
 import type { HeaderField, HeaderLine, HeaderSection } from './header-section.ts'
 import { checkName, fieldBytes } from './header-value.ts'
 import type { NewValue, ValueOptions } from './header-value.ts'
@@ -58,10 +58,13 @@ export function editHeader(section: HeaderSection): EditedHeader {
   let revision = 0
 
   const fields = (): HeaderField[] => lines.filter(isField)
-  const named = (name: string): HeaderField[] => {
+  // Kept for whoever goes through the fields of a name one by one.
+  let asked: { readonly name: string; readonly revision: number; readonly found: readonly HeaderField[] } | null = null
+  const named = (name: string): readonly HeaderField[] => {
+    if (asked?.name === name && asked.revision === revision) return asked.found
     checkName(name)
-    const wanted = name.toLowerCase()
-    return fields().filter((field) => field.name.toLowerCase() === wanted)
+    asked = { name, revision, found: fieldsNamed({ fields: fields() }, name) }
+    return asked.found
   }
   const make = (name: string, value: NewValue, options?: ValueOptions): HeaderField => {
     const [field] = parseHeaderSection(fieldBytes(name, value, lineEnd, options)).fields

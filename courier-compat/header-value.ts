@@ -69,7 +69,10 @@ function textOctets(text: string, nameOctets: number, encoding: 'words' | 'utf8'
 
 /** Each word with the blanks before it; blanks at the end of the value belong to none. */
 function wordsOf(value: string): string[] {
-  return value.match(/[ \t]*[^ \t]+/g) ?? []
+  // Cut off beforehand: the pattern would try a run of blanks without a word anew from each of them.
+  let end = value.length
+  while (value[end - 1] === ' ' || value[end - 1] === '\t') end--
+  return value.slice(0, end).match(/[ \t]*[^ \t]+/g) ?? []
 }
 
 function encodeWords(text: string, nameOctets: number): string {

@@ -21,6 +21,8 @@ export interface NewVersion {
   readonly head: Buffer
   /** The body: octets, or where it begins in the present data file. */
   readonly body: Buffer | number
+  /** Called right before the new version takes its place; what it throws ends the edit. */
+  readonly beforeRename?: () => void
 }
 
 /** The calls in use; each behaves as its namesake. Handed in so that tests can make any of them fail. */
@@ -122,6 +124,7 @@ async function replaceBy(
     }
     // Another edit that failed meanwhile may have taken it away.
     linkOnce(bodyPath, files)
+    version.beforeRename?.()
     files.renameSync(path, bodyPath)
   } catch (thrown) {
     attempt(() => {

@@ -15,7 +15,8 @@ import { readControl, readRecipients } from './control.ts'
 import { envelopeRecords, type SpoolEnvelope } from './envelope-records.ts'
 import type { FilterContext, FilterLog, FilterReply, FilterSetup } from './filter.ts'
 import { parseReply, type Verdict } from './reply.ts'
-import { checkSettings, schemaProblems } from './setting-value.ts'
+import { schemaProblems } from './setting-declaration.ts'
+import { checkSettings } from './setting-value.ts'
 import type { SettingSchemas } from './setting.ts'
 
 /** A filter's module: `import * as filter from './my_filter.ts'`. */

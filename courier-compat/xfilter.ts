@@ -97,18 +97,20 @@ export class XFilter {
     if (message === this.#submitted.message && revision === this.#submitted.revision) return ''
     const head = message.header.bytes()
     const flags = message.newFlags()
+    // Before the octets are there: a record too many does no harm, one too few breaks the message on its way.
+    const beforeRename = (): void => {
+      if (flags.length === 0) return
+      for (const path of this.#controlPaths) appendToControlFile(path, (content) => flagBytes(content, flags))
+    }
     try {
       const body = message.body ?? this.#bodyStart
-      await writeVersion({ bodyPath: this.#bodyPath, from: this.#from, head, body }, signal)
+      await writeVersion({ bodyPath: this.#bodyPath, from: this.#from, head, body, beforeRename }, signal)
     } catch (thrown) {
       if (signal?.aborted === true) throw thrown
       const text = thrown instanceof Error ? thrown.message : String(thrown)
       throw new Error(`${this.#name}: the edited message was not written: ${text}`, { cause: thrown })
     }
     this.#submitted = { message, revision }
-    if (flags.length > 0) {
-      for (const path of this.#controlPaths) appendToControlFile(path, (content) => flagBytes(content, flags))
-    }
     return ''
   }
 }
@@ -123,7 +125,7 @@ export class DummyXFilter extends XFilter {
 /**
  * Makes a message of octets, for `setMessage`.
  *
- * Shape:  CRLF becomes LF, as Courier stores mail.
+ * Shape:  CRLF becomes LF, as Courier stores mail. The octets are not always copied: do not write into them afterwards.
  * Errors: RangeError for NUL, which Courier never stores, and for a header section over the limits.
  */
 export function parseMessage(bytes: Uint8Array): Message {

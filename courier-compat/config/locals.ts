@@ -46,13 +46,16 @@ export function domainListOf(domain: string): DomainList {
   return { exact: new Map([[canonicalDomain(domain), { place: 0, isMember: true }]]), below: new Map() }
 }
 
+/** The DNS has no longer names. Trying each end of what only looks like one would hold up the thread. */
+const maxDomainChars = 255
+
 /**
  * True if the domain is in the list. It is also tried with the host's name at its beginning replaced by `*`, so that
  * lines such as `*` and `*.sub.example.org` stand for `HOST` and `HOST.sub.example.org`.
  */
 export function isListed(list: DomainList, domain: string, hostName: string): boolean {
   const name = canonicalDomain(domain)
-  if (name === '') return false
+  if (name === '' || name.length > maxDomainChars) return false
   if (decision(list, name) === true) return true
   const isHost = hostName !== '' && (name === hostName || name.startsWith(`${hostName}.`))
   return isHost && decision(list, `*${name.slice(hostName.length)}`) === true

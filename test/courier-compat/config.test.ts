@@ -285,6 +285,9 @@ t.test('locals', (t) => {
     for (const domain of local) t.equal(isListed(list, domain, host), true, `${name}: "${domain}" is local`)
     for (const domain of not) t.equal(isListed(list, domain, host), false, `${name}: "${domain}" is not`)
   }
+  const below = parseDomainList(Buffer.from('.example'))
+  t.equal(isListed(below, `${'a.'.repeat(124)}example`, host), true, '255 characters are a domain')
+  t.equal(isListed(below, `${'a.'.repeat(125)}example`, host), false, 'more are none')
   const { config } = open(t.testdir(), { me: 'Me.Example\n', 'hosteddomains.dat': { 'h.example': '1' } })
   t.equal(config.isLocal('me.EXAMPLE'), true, 'without a file, me alone is local')
   t.equal(config.isLocal(hostName), false, 'not the host name')

@@ -140,6 +140,18 @@ function decoded(value: string): string {
     .replaceAll('\0', '')
 }
 
+t.test('a flood of fields', (t) => {
+  const { header } = parseMessage(latin1('X: 1\n'.repeat(9999)))
+  const beganMs = performance.now()
+  let count = 0
+  while (header.get('X', count) !== null) count++
+  t.equal(count, 9999, 'can be gone through one by one')
+  t.ok(performance.now() - beganMs < 2000, 'in no time')
+  t.equal(header.replace('x', '2', { at: -1 }), true)
+  t.equal(header.get('X', -1), '2', 'and an edit is seen at once')
+  t.end()
+})
+
 t.test('values', (t) => {
   const words = (count: number): string => Array.from({ length: count }, (_, n) => `word${n}`).join(' ')
   const rows: { name: string; value: string | Buffer; options?: ValueOptions; want: string; field?: string }[] = [
@@ -202,6 +214,9 @@ t.test('values', (t) => {
     `X-Long: =?utf-8?B?${Buffer.from('ü'.repeat(21)).toString('base64')}?=\n =?utf-8?B?${Buffer.from('ü'.repeat(22)).toString('base64')}?=\n =?utf-8?B?${Buffer.from('ü'.repeat(17)).toString('base64')}?=\n`,
     'long encoded text: no line has more than 76 octets, no character is cut',
   )
+  const beganMs = performance.now()
+  t.equal(fieldBytes('X', `a${' \t'.repeat(100_000)}`, '\n').toString(), 'X: a\n', 'a flood of blanks at the end')
+  t.ok(performance.now() - beganMs < 2000, 'costs no time')
   t.match(
     decoded(
       fieldBytes('X', 'a'.repeat(3000), '\n')
@@ -518,6 +533,16 @@ t.test('submit', async (t) => {
     aborted.header.add('X', 'v')
     await t.rejects(aborted.xfilter.submit({ signal: AbortSignal.abort(new Error('late')) }), { message: 'late' })
     t.strictSame(look(aborted.pair), { data: content, flags: [''], names: [] }, 'an aborted edit is none')
+
+    const untold = open({ content })
+    untold.header.add('X', 'ü', { encoding: 'utf8' })
+    for (const path of untold.pair.controlPaths) rmSync(path)
+    await t.rejects(untold.xfilter.submit(), { message: /^test: .*ENOENT/ })
+    t.strictSame(
+      look({ ...untold.pair, controlPaths: [] }),
+      { data: content, flags: [], names: [] },
+      'no new octets without the record that tells Courier',
+    )
 
     const stale = open({ content })
     writeFileSync(newVersionPath(stale.pair.bodyPath), 'half of a')

@@ -262,6 +262,11 @@ t.test('T70 deliveredto', async (t) => {
   for (const { name, want, ...options } of rows)
     t.equal((await run(deliveredto, makePair(dir, options))).code, want, name)
 
+  const dots = Array<string>(60).fill(`u@${'a.'.repeat(8000)}sub.example.org`)
+  const beganMs = performance.now()
+  t.equal((await run(deliveredto, makePair(dir, to(...dots)))).code, 'pass', 'a flood of labels is no domain')
+  t.ok(performance.now() - beganMs < 2000, 'and costs no time')
+
   const { reply, lines } = await run(deliveredto, makePair(dir, to('u@example.org')))
   t.match(reply, /^501 5\.4\.6 .*[Ll]oop/, 'the reply names the loop')
   t.strictSame(lines, ['info: mail loop: Delivered-To <u@example.org>, 1 such fields'], 'the log the address')

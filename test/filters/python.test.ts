@@ -250,6 +250,9 @@ t.test('names, spellings and places', { skip }, async (t) => {
   chmodSync(join(folder, 'open'), 0o777)
   cpSync(join(fixtures, 'own'), join(folder, 'loose'), { recursive: true })
   chmodSync(join(folder, 'loose/queue.py'), 0o666)
+  const silent = join(folder, 'silent')
+  // What it starts holds its outputs open when it is ended.
+  writeFileSync(silent, '#!/bin/sh\nsleep 5\n', { mode: 0o755 })
   const bad: [name: string, settings: Record<string, SettingValue>, want: string | RegExp][] = [
     ['no module', {}, 'which filter? write "python as NAME", or "python with module=NAME"'],
     ['a name that is none', { module: '../x' }, '"../x" is no name of a Python module'],
@@ -312,6 +315,11 @@ t.test('names, spellings and places', { skip }, async (t) => {
       'no such interpreter',
       { module: 'acting', interpreter: '/nonexistent' },
       '/nonexistent cannot be started (name another interpreter): spawn /nonexistent ENOENT',
+    ],
+    [
+      'an interpreter that says no word',
+      { module: 'acting', interpreter: silent, start_limit: 300 },
+      '/silent said no word within 0.3 s, and was ended',
     ],
     [
       'an interpreter that is none',
