@@ -182,9 +182,24 @@ export async function startDaemon(
     events.hostStopped(reason)
   }
 
+  /** At the start the mail server may be about to make its spool folder; a reload must not take one away that serves. */
+  const lostSpool = (next: Configuration): Problem | null => {
+    const path = next.settings?.courierfilter.spoolDir ?? null
+    if (path === null || intakeSettings.spool === null) return null
+    if (intakeOptions(next.remaining, options.courier.spoolDirectory, platform.files).spool !== null) return null
+    const { file, line } = next.places.get('courierfilter.spool_dir') ?? { file: 'nodefilter.conf', line: null }
+    const text = `[courierfilter] spool_dir: ${path} is not there, or may not be entered`
+    return { file, line, column: null, text, cure: "name the folder of the mail server's message files" }
+  }
+  const notReloaded = (text: string, cure: string | null): ReloadResult => ({
+    ...{ takenOver: false, problems: [{ file: 'nodefilter', line: null, column: null, text, cure }], warnings: [] },
+    ...{ filters: history.filters, needRestart: [] },
+  })
   const reload = async (): Promise<ReloadResult> => {
+    if (stopped !== null) return notReloaded('the host is being stopped', null)
     const next = options.readConfiguration()
-    const found = await load(next)
+    const lost = lostSpool(next)
+    const found = lost === null ? await load(next) : [...next.problems, lost]
     reportProblems(found, events)
     const takenOver = found.length === 0
     if (takenOver || supervisor === null) problems = found
@@ -206,8 +221,7 @@ export async function startDaemon(
     reload().catch((thrown: unknown) => {
       const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
       events.bug('reload', text)
-      const problem = { file: 'nodefilter', line: null, column: null, text: 'the reload failed', cure: 'see the log' }
-      return { takenOver: false, problems: [problem], warnings: [], filters: history.filters, needRestart: [] }
+      return notReloaded('the reload failed', 'see the log')
     }),
   )
   const answer = createAnswers(

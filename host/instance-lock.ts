@@ -7,7 +7,7 @@
 import { join } from 'node:path'
 import type { Files } from './platform/files.ts'
 
-/** A lock that is held. Releasing it twice does nothing. */
+/** A lock that is held. Releasing it twice does nothing. Never throws. */
 export interface InstanceLock {
   release(): void
 }
@@ -78,7 +78,11 @@ function moveAside(path: string, dead: Holder | null, files: Files): void {
 }
 
 function release(path: string, files: Files): void {
-  if (readHolder(path, files)?.pid === process.pid) files.rmSync(path, { force: true })
+  try {
+    if (readHolder(path, files)?.pid === process.pid) files.rmSync(path, { force: true })
+  } catch {
+    // In a folder that cannot be written any more it stays; the next host sees that its holder is gone.
+  }
 }
 
 function readHolder(path: string, files: Files): Holder | null {

@@ -27,7 +27,6 @@ export function importProblem(module: string, thrown: unknown, imported: readonl
         cure: 'install the package, or correct the path',
       }
     case 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX':
-    case 'ERR_INVALID_TYPESCRIPT_SYNTAX':
       return {
         file,
         line,

@@ -3,10 +3,11 @@
  *
  * Node itself resolves: `exports` with the conditions of an import, `main`, subpaths, linked packages.
  */
-import { readFileSync, readdirSync, realpathSync, statSync } from 'node:fs'
+import { readdirSync, realpathSync, statSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { readTextFile } from '../../courier-compat/text-file.ts'
 
 /** A package that was found, and the module that its name (or subpath) means. */
 export interface FoundPackage {
@@ -31,6 +32,9 @@ export interface PackagedFilter {
   readonly folder: string
   readonly version: string
 }
+
+/** A longer package.json is none. */
+const maxManifestOctets = 2 ** 20
 
 /** The word among a package's `keywords` by which it is listed; one that is named in the list needs none. */
 export const filterKeyword = 'nodefilter-filter'
@@ -125,7 +129,7 @@ function placesOf(installed: string, home: string, file: string): string[] {
 
 function readManifest(folder: string): { readonly version: string; readonly keywords: readonly unknown[] } | null {
   try {
-    const manifest: unknown = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+    const manifest: unknown = JSON.parse(readTextFile(join(folder, 'package.json'), maxManifestOctets))
     const { version, keywords } = manifest as { version?: unknown; keywords?: unknown }
     return {
       version: typeof version === 'string' ? version : '',

@@ -1,13 +1,13 @@
 /** `nodefilter check`: the chain over message files, without a mail server. */
 import { isIP } from 'node:net'
 import { parseArgs } from 'node:util'
-import { configDirectories, findConfigDirectory } from '../config/read.ts'
 import type { DebugAddress } from '../runner/debug.ts'
 import type { CheckOptions } from './check/run.ts'
 import { checkAgain, checkOnce } from './check/watch.ts'
 import { exitCodes, type Command, type CommandIo } from './command.ts'
-import { findCourier } from './courier/layout.ts'
+import { usualConfigDirectory } from './config-directory.ts'
 import { usageError } from './usage.ts'
+import { endsAsked } from './work-folder.ts'
 
 const help = `usage: nodefilter check [OPTION]... MESSAGE...
 
@@ -26,8 +26,9 @@ needed, nothing is sent, and the files are not changed: the filters work on copi
       --inspect[=[HOST:]PORT]  under a debugger (default: 127.0.0.1:9229): waits until one is attached, loads the filters
                        into one thread, stops once before the first is called, and has no time limits; Ctrl-C ends it
 
-Exit status: 0 every message got a verdict, whichever it was, or Ctrl-C ended it; 64 wrong usage; 66 a message cannot be
-read; 75 a message could not be decided because something failed; 78 the configuration or a filter is broken.
+Exit status: 0 every message got a verdict, whichever it was, or Ctrl-C ended --watch or --inspect; 64 wrong usage; 66 a
+message cannot be read; 73 there is no room for the copies; 75 a message could not be decided, because something failed or
+Ctrl-C came first; 78 the configuration or a filter is broken.
 `
 
 /** The command. */
@@ -38,16 +39,14 @@ export const checkCommand: Command = {
   run: async (args, io) => {
     const given = parseOptions(args, io)
     if (typeof given === 'number') return given
-    const options = { ...given, directory: given.directory ?? (await usualDirectory(io)) }
-    if (!options.watch && options.inspect === null) {
-      const result = await checkOnce(options, io, new AbortController().signal)
-      return result?.code ?? exitCodes.ok
+    const options = { ...given, directory: given.directory ?? (await usualConfigDirectory(io.env)) }
+    const interrupted = endsAsked()
+    if (options.watch) {
+      await checkAgain(options, io, interrupted)
+      return exitCodes.ok
     }
-    const interrupted = new AbortController()
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupted.abort())
-    if (options.watch) await checkAgain(options, io, interrupted.signal)
-    else return (await checkOnce(options, io, interrupted.signal))?.code ?? exitCodes.ok
-    return exitCodes.ok
+    const result = await checkOnce(options, io, interrupted)
+    return result?.code ?? (options.inspect === null ? exitCodes.tempFail : exitCodes.ok)
   },
 }
 
@@ -74,21 +73,18 @@ function parseOptions(args: readonly string[], io: CommandIo): (CheckOptions & {
       },
     })
     if (positionals.length === 0) return usageError(io, 'check', 'name at least one message file')
-    if (isIP(values.ip) === 0) return usageError(io, 'check', `"${values.ip}" is not an IP address`)
+    const { from, to, ip, auth = null, json, verbose, watch } = values
+    if ([from, ...to, auth ?? ''].some((text) => /[\r\n\0]/.test(text)))
+      return usageError(io, 'check', 'an address or a name is one line')
+    if (isIP(ip) === 0) return usageError(io, 'check', `"${ip}" is not an IP address`)
     const inspect = values.inspect === undefined ? null : addressOf(values.inspect)
     if (values.inspect !== undefined && inspect === null)
       return usageError(io, 'check', `"${values.inspect}" is not [HOST:]PORT`)
-    const { from, to, ip, auth = null, json, verbose, watch } = values
     const { config: directory = null, set } = values
     return { messages: positionals, directory, set, from, to, ip, auth, json, verbose, watch, inspect }
   } catch (thrown) {
     return usageError(io, 'check', thrown instanceof Error ? thrown.message : String(thrown))
   }
-}
-
-async function usualDirectory(io: CommandIo): Promise<string | null> {
-  const courier = await findCourier({ env: io.env })
-  return findConfigDirectory(configDirectories(courier.found ? courier.sysconfdir : null))
 }
 
 function addressOf(text: string): DebugAddress | null {

@@ -1,15 +1,13 @@
 /** `nodefilter config check|show`: is the configuration sound, and what does it come to? */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { configDirectories, findConfigDirectory, readConfiguration, type Configuration } from '../config/read.ts'
+import { readConfiguration, type Configuration } from '../config/read.ts'
 import { formatProblem, type Problem } from '../problem.ts'
 import { exitCodes, type Command, type CommandIo } from './command.ts'
 import { showConfiguration } from './config/show.ts'
-import { findCourier } from './courier/layout.ts'
+import { usualConfigDirectory } from './config-directory.ts'
 import { openLoadedChain } from './loaded-chain.ts'
 import { usageError } from './usage.ts'
+import { endsAsked, inWorkFolder } from './work-folder.ts'
 
 const help = `usage: nodefilter config check [-c DIR] [--set SECTION.KEY=VALUE]... [--no-load]
        nodefilter config show  [-c DIR] [--set SECTION.KEY=VALUE]... [--changed] [--json] [SECTION[.KEY]]
@@ -25,7 +23,7 @@ show   Prints every setting of the host with its value in force and where that w
       --changed               show: only what differs from its default
       --json                  show: one JSON object
 
-Exit status: 0 sound; 64 wrong usage; 78 broken.
+Exit status: 0 sound; 64 wrong usage; 73 check: no folder to work in; 75 check: interrupted; 78 broken.
 `
 
 /** The command. */
@@ -36,9 +34,7 @@ export const configCommand: Command = {
   run: async (args, io) => {
     const options = parseOptions(args, io)
     if (typeof options === 'number') return options
-    const courier = await findCourier({ env: io.env })
-    const candidates = configDirectories(courier.found ? courier.sysconfdir : null)
-    const directory = options.config ?? findConfigDirectory(candidates)
+    const directory = options.config ?? (await usualConfigDirectory(io.env))
     const configuration = readConfiguration({ directory, sets: options.set })
     if (options.verb === 'show') return showConfiguration(configuration, options, io)
     return check(configuration, options.load, io)
@@ -98,8 +94,7 @@ async function check(configuration: Configuration, load: boolean, io: CommandIo)
   // A mistake in another setting is no reason to keep silent about those in the filters.
   if (!load || !configuration.isChainKnown) return isSound ? exitCodes.ok : exitCodes.config
 
-  const work = mkdtempSync(join(tmpdir(), 'nodefilter-config-'))
-  try {
+  const code = await inWorkFolder('config', io, endsAsked(), async (work) => {
     const chain = await openLoadedChain(configuration, remaining, work, 'warn')
     try {
       if (chain.state.kind === 'broken') {
@@ -111,7 +106,6 @@ async function check(configuration: Configuration, load: boolean, io: CommandIo)
     } finally {
       await chain.close()
     }
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
+  })
+  return code ?? exitCodes.tempFail
 }

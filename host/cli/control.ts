@@ -8,7 +8,7 @@ import { lockHolder } from '../instance-lock.ts'
 import { systemFiles } from '../platform/files.ts'
 import { defaultStateDirectory } from '../state-folder.ts'
 import { exitCodes, type CommandIo } from './command.ts'
-import { findCourier } from './courier/layout.ts'
+import { usualConfigDirectory } from './config-directory.ts'
 
 /** Which host is meant. */
 export interface HostPlace {
@@ -30,7 +30,8 @@ export const placeHelp = `  -c, --config DIR     the host's configuration folder
 /** The state folder of the host that is meant. */
 export async function findStateDirectory({ config, stateDir }: HostPlace, env: NodeJS.ProcessEnv): Promise<string> {
   if (stateDir !== undefined) return resolve(stateDir)
-  const directory = config ?? findConfigDirectory(configDirectories(null)) ?? (await besideCourier(env))
+  // Courier need not be asked where its folder cannot count.
+  const directory = config ?? findConfigDirectory(configDirectories(null)) ?? (await usualConfigDirectory(env))
   // Also of a broken configuration as much is believed as the host believes.
   return readConfiguration({ directory, sets: [] }).remaining.host.stateDir ?? defaultStateDirectory
 }
@@ -71,9 +72,4 @@ export function tellUnanswered(
     default:
       return asked satisfies never
   }
-}
-
-async function besideCourier(env: NodeJS.ProcessEnv): Promise<string | null> {
-  const courier = await findCourier({ env })
-  return courier.found ? findConfigDirectory(configDirectories(courier.sysconfdir)) : null
 }

@@ -1,11 +1,11 @@
 /** `nodefilter filters`: which filters there are, what they do, and how they are set. */
 import { parseArgs } from 'node:util'
 import { didYouMean } from '../../courier-compat/near-match.ts'
-import { configDirectories, findConfigDirectory, readConfiguration } from '../config/read.ts'
+import { readConfiguration } from '../config/read.ts'
 import { systemPlatform } from '../platform/platform.ts'
 import { formatProblem } from '../problem.ts'
 import { exitCodes, type Command, type CommandIo } from './command.ts'
-import { findCourier } from './courier/layout.ts'
+import { usualConfigDirectory } from './config-directory.ts'
 import { listFilters } from './filter-list/available.ts'
 import { filterJson, filterTable, filterText } from './filter-list/show.ts'
 import { usageError } from './usage.ts'
@@ -65,9 +65,7 @@ function parseOptions(args: readonly string[], io: CommandIo): FiltersOptions | 
 }
 
 async function show({ name, config, set, json }: FiltersOptions, io: CommandIo): Promise<number> {
-  const courier = config === undefined ? await findCourier({ env: io.env }) : null
-  const candidates = configDirectories(courier?.found === true ? courier.sysconfdir : null)
-  const directory = config ?? findConfigDirectory(candidates)
+  const directory = config ?? (await usualConfigDirectory(io.env))
   // Where nothing is installed yet there are still the filters that come with it.
   const request = { directory, sets: set }
   const configuration = readConfiguration(directory === null ? { ...request, listText: '' } : request)

@@ -38,7 +38,10 @@ export const commands: ReadonlyMap<string, Command> = new Map(
 export async function runCommandLine(args: readonly string[], io: CommandIo): Promise<number> {
   const [first = ''] = args
   if (first === '--help' || first === '-h' || first === 'help') {
-    const command = commands.get(args[1] ?? '')
+    const asked = first === 'help' ? (args[1] ?? '') : ''
+    const command = commands.get(asked)
+    if (command === undefined && asked !== '' && !asked.startsWith('-'))
+      return usageError(io, 'help', `there is no command "${asked}"`)
     io.out(command?.help ?? overview())
     return exitCodes.ok
   }

@@ -11,7 +11,7 @@ import { newFiles } from './migrate/files.ts'
 import { formatCounts, formatItems } from './migrate/item.ts'
 import { readOwnFilters } from './migrate/own-filters.ts'
 import { planMigration } from './migrate/plan.ts'
-import { usualPlaces } from './migrate/python.ts'
+import { mayRun, usualPlaces } from './migrate/python.ts'
 import { switchSteps } from './migrate/steps.ts'
 import { writeFiles } from './migrate/write.ts'
 import { usageError } from './usage.ts'
@@ -29,7 +29,7 @@ nodefilter does not have, the site's own among them, go on running in Python, fr
                      Courier's own; may be given again: the first list counts, later settings win
       --to DIR       folder to write to (default: /etc/nodefilter)
       --python PATH  the Python that pythonfilter is installed in (default: the one that its program in Courier's filter
-                     folder names, else python3)
+                     folder names, if nobody but root and you can have put it there; else python3)
 
 What becomes of a line or a setting: "same" or "renamed": it means what it meant. "differs": read what is said of it.
 "python": that filter runs under python. "stays": it is left in its file, for such filters. "unused": it is left out,
@@ -44,6 +44,7 @@ export const migrateCommand: Command = createMigrateCommand({
   run: runCommand,
   courier: (env) => findCourier({ env }),
   folders: ['/etc', '/usr/local/etc'],
+  mayRun: (interpreter) => mayRun(interpreter, process.geteuid?.() ?? 0),
   packagePlaces: usualPlaces,
   ownFilters: readOwnFilters,
   target: '/etc/nodefilter',

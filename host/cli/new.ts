@@ -1,5 +1,5 @@
 /** `nodefilter new`: a filter that works, with its test, to be changed into what its author needs. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { filterNameProblem } from '../chain/filter-name.ts'
@@ -7,6 +7,7 @@ import { keywords } from '../chain/list-words.ts'
 import { bundledFilters } from '../chain/loader.ts'
 import { availableFilters, moduleExtensions } from '../chain/module-file.ts'
 import { exitCodes, type Command, type CommandIo } from './command.ts'
+import { makeFolder } from './make-folder.ts'
 import { filterTemplate, testTemplate, type Language } from './new/templates.ts'
 import { usageError } from './usage.ts'
 
@@ -77,7 +78,7 @@ function write({ name, directory, language }: NewOptions, io: CommandIo): number
     return exitCodes.cantCreate
   }
   try {
-    mkdirSync(directory, { recursive: true })
+    makeFolder(directory)
     for (const [file, text] of [
       [filter, filterTemplate(name, language)],
       [test, testTemplate(name, language)],
@@ -105,6 +106,6 @@ Use it:      ${name} with max_recipients=50
              is its line in filters.conf; nodefilter.conf names its folder:
              [chain]
              filter_path = ${folder}
-Try it:      nodefilter check MESSAGE...             (--watch: again after every change)
+Try it:      nodefilter check -c DIR MESSAGE...      DIR has both files; --watch: again after every change
 `
 }

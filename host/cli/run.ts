@@ -2,9 +2,10 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { configDirectories, findConfigDirectory, readConfiguration, type Configuration } from '../config/read.ts'
-import { startDaemon } from '../daemon.ts'
+import { startDaemon, type Daemon } from '../daemon.ts'
 import { onStandardInputEnd, signalReady } from '../doors/courierfilter/startup.ts'
-import { openLog } from '../observe/log.ts'
+import { createEvents } from '../observe/events.ts'
+import { openLog, type Log } from '../observe/log.ts'
 import { parseFaults } from '../platform/faults.ts'
 import { systemPlatform } from '../platform/platform.ts'
 import { exitCodes, type Command, type CommandIo } from './command.ts'
@@ -75,6 +76,44 @@ function parseOptions(args: readonly string[], io: CommandIo): RunOptions | numb
 }
 
 async function run(options: RunOptions, io: CommandIo): Promise<number> {
+  const { promise: ended, resolve: end } = Promise.withResolvers<string>()
+  let daemon: Daemon | null = null
+  let code: number = exitCodes.ok
+  let asked = false
+  const { promise: serving, resolve: tellServing } = Promise.withResolvers<Daemon>()
+  let log: Log | null = null
+  const reload = (): void => {
+    log?.reopen()
+    // What was written while it started counts as well.
+    void serving.then((host) => host.reload())
+  }
+  const drain = (reason: string): void => {
+    const failed = (thrown: unknown): void => io.err(`ERR: nodefilter: the stop failed: ${String(thrown)}\n`)
+    void daemon
+      ?.stop(reason)
+      .catch(failed)
+      .then(() => end(reason))
+  }
+  const stop = (reason: string): void => {
+    // While it starts nothing is in hand. Asked again: only messages without an answer are lost, and their senders try again.
+    if (daemon === null || (asked && reason.startsWith('SIG'))) end(reason)
+    asked = true
+    // Also while it restarts: whoever wants it stopped wants no other one.
+    code = exitCodes.ok
+    drain(reason)
+  }
+  const restart = (): void => {
+    if (asked) return
+    code = startAgainStatus
+    drain('restart')
+  }
+  // From the first moment: unhandled, a signal would end the process, and an end of the input wait for the filters.
+  process.on('SIGHUP', reload)
+  process.on('SIGUSR1', () => log?.reopen())
+  process.on('SIGTERM', () => stop('SIGTERM'))
+  process.on('SIGINT', () => stop('SIGINT'))
+  onStandardInputEnd(() => stop('end of standard input'))
+
   const faults = io.env['NODEFILTER_FAULTS'] ?? ''
   const platform = { ...systemPlatform, faults: parseFaults(faults) }
   const courier = await findCourier({ env: io.env })
@@ -85,16 +124,9 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
     })
   const first = read()
   const { level, file, maxBuffer } = first.remaining.log
-  const logOptions = { level, textDescriptor: 2, maxBufferOctets: maxBuffer }
-  const log = openLog({ ...logOptions, jsonFile: file }, platform.clock)
+  log = openLog({ level, textDescriptor: 2, maxBufferOctets: maxBuffer, jsonFile: file }, platform.clock)
   let unread: Configuration | null = first
-
-  // From the first moment: unhandled, the signal would end the process.
-  let reload = (): void => undefined
-  process.on('SIGHUP', () => reload())
-  process.on('SIGUSR1', () => log.reopen())
-  let restart = (): void => undefined
-  const daemon = await startDaemon(
+  const starting = startDaemon(
     {
       version: packageVersion(),
       name: options.name,
@@ -108,42 +140,27 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
         unread = null
         return next
       },
-      restart: startsAgain(io.env, process.ppid) ? () => restart() : null,
+      restart: startsAgain(io.env, process.ppid) ? restart : null,
       faults,
     },
     platform,
     log,
   )
-  if ('kind' in daemon) {
-    io.err(`ERR: nodefilter: ${daemon.text}\n`)
+  const started = await Promise.race([starting, ended])
+  if (typeof started === 'string') {
+    // Its runner ends with this process, and the next host takes over a lock whose holder is gone.
+    createEvents(log).hostStopped(started)
     await log.close(500)
-    return daemon.kind === 'another-instance' ? exitCodes.tempFail : exitCodes.unavailable
+    return exitCodes.ok
   }
+  if ('kind' in started) {
+    io.err(`ERR: nodefilter: ${started.text}\n`)
+    await log.close(500)
+    return started.kind === 'another-instance' ? exitCodes.tempFail : exitCodes.unavailable
+  }
+  daemon = started
   signalReady()
-  reload = () => {
-    log.reopen()
-    void daemon.reload()
-  }
-
-  const { promise: ended, resolve: end } = Promise.withResolvers<undefined>()
-  let code: number = exitCodes.ok
-  let asked = false
-  const stop = (reason: string): void => {
-    // Asked again: only messages without an answer are lost, and their senders try again.
-    if (asked && reason.startsWith('SIG')) end(undefined)
-    asked = true
-    // Also while it restarts: whoever wants it stopped wants no other one.
-    code = exitCodes.ok
-    void daemon.stop(reason).then(() => end(undefined))
-  }
-  restart = () => {
-    if (asked) return
-    code = startAgainStatus
-    void daemon.stop('restart').then(() => end(undefined))
-  }
-  process.on('SIGTERM', () => stop('SIGTERM'))
-  process.on('SIGINT', () => stop('SIGINT'))
-  onStandardInputEnd(() => stop('end of standard input'))
+  tellServing(daemon)
   await ended
   await log.close(500)
   return code

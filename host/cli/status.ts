@@ -5,6 +5,7 @@ import { exitCodes, type Command, type CommandIo } from './command.ts'
 import { ask, findStateDirectory, placeHelp, placeOptions, tellUnanswered, type HostPlace } from './control.ts'
 import { statusText } from './status-text.ts'
 import { usageError } from './usage.ts'
+import { visible } from './wrap.ts'
 
 const help = `usage: nodefilter status [-c DIR] [--state-dir DIR] [--verbose | --json]
 
@@ -36,7 +37,7 @@ export const statusCommand: Command = {
     }
     const { status } = answer
     if (options.json) io.out(`${JSON.stringify(status)}\n`)
-    else if (status.format === statusFormat) io.out(statusText(status, options.verbose))
+    else if (status.format === statusFormat) io.out(visible(statusText(status, options.verbose)))
     else {
       io.err(`nodefilter status: the host is nodefilter ${status.version}, another release than this one; see --json\n`)
     }

@@ -21,11 +21,15 @@ export function askHost(path: string, ask: ControlAsk, limitMs: number = silence
   return new Promise((resolve) => {
     const reader = createFrameReader(maxAnswerChars)
     const socket = connect({ path })
+    // Only a reload is work: a host that says so of anything else, again and again, would keep whoever asks for ever.
+    const whole = ask === 'reload' ? undefined : setTimeout(() => endSilent(), limitMs)
+    const endSilent = (): void => end({ kind: 'silent', text: `it gave no answer for ${limitMs / 1000} s` })
     const end = (asked: Asked): void => {
+      clearTimeout(whole)
       socket.destroy()
       resolve(asked)
     }
-    socket.setTimeout(limitMs, () => end({ kind: 'silent', text: `it said nothing for ${limitMs / 1000} s` }))
+    socket.setTimeout(limitMs, endSilent)
     socket.setEncoding('utf8')
     socket.on('connect', () => socket.write(encodeFrames([{ ask }])))
     socket.on('error', (error: NodeJS.ErrnoException) => end(afterError(error)))

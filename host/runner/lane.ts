@@ -77,7 +77,10 @@ export interface Lane {
    * The message has run out of time: the thread that has it is ended, and `lost` follows. False if no thread has it.
    */
   expire(ticket: Ticket): boolean
-  /** Lets the threads finish what they have; resolves when the runner has ended, at the latest after `limitMs`. */
+  /**
+   * Lets the threads finish what they have; resolves when the runner has ended, at the latest after `limitMs`. Asked
+   * again, the shorter limit counts.
+   */
   drain(limitMs: number): Promise<void>
 }
 
@@ -101,7 +104,7 @@ export function openLane(
   const { clock, faults } = platform
   let state: LaneState = { kind: 'starting' }
   let runner: Runner | null = null
-  let draining: (() => void) | null = null
+  let draining: PromiseWithResolvers<null> | null = null
   let pauseMs = 0
   let failedLoads = 0
   let lastNumber = 0
@@ -267,7 +270,7 @@ export function openLane(
     if (draining === null) log.runnerEnded(plan.name, pid, cause, lost.length)
     lose(lost)
     if (draining !== null) {
-      draining()
+      draining.resolve(null)
       return
     }
     if (state.kind === 'starting' && ++failedLoads >= restart.loads) {
@@ -377,16 +380,14 @@ export function openLane(
       return thread !== undefined
     },
     drain: async (limitMs) => {
-      if (runner === null) {
+      if (draining === null) {
+        draining = Promise.withResolvers()
         // One that has ended and waits to be started again never is.
-        draining = () => undefined
-        return
+        if (runner === null) draining.resolve(null)
+        else runner.leave()
       }
-      const { promise: ended, resolve } = Promise.withResolvers<undefined>()
-      draining = () => resolve(undefined)
-      runner.leave()
       const timer = clock.after(limitMs, () => runner?.kill())
-      await ended
+      await draining.promise
       timer.cancel()
     },
   }

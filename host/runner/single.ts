@@ -2,10 +2,11 @@
  * A runner of one thread: describes filter modules, or runs the chain under a debugger.
  *
  * It has no time limits and no heartbeat: whoever started it ends it, and it ends itself when its pipe (descriptor 3)
- * closes. Filters run in its main thread, where a debugger finds them without looking for threads.
+ * closes, or its parent is gone. Filters run in its main thread, where a debugger finds them without looking for threads.
  */
 import inspector from 'node:inspector'
 import { Socket } from 'node:net'
+import { Worker } from 'node:worker_threads'
 import type { FilterLog } from '../../courier-compat/filter.ts'
 import { runChain, type ChainOutcome, type ChainTools } from '../chain/chain.ts'
 import { describeModule } from '../chain/describe.ts'
@@ -23,6 +24,12 @@ type Task<Type extends SingleDown['type']> = Extract<SingleDown, { readonly type
 const control = new Socket({ fd: 3 })
 const reader = createFrameReader()
 let chain: LoadedChain | null = null
+
+// A module in an endless loop, or a debugger, keeps this thread from ever reading that the pipe is closed. It leads a
+// group of its own, with what modules started in it.
+const parentWatch = `const { workerData: parent } = require('node:worker_threads')
+setInterval(() => { if (process.ppid !== parent) process.kill(-process.pid, 'SIGKILL') }, 500)`
+new Worker(parentWatch, { eval: true, workerData: process.ppid, execArgv: [] }).unref()
 
 registerOwnModules()
 control.setEncoding('utf8')

@@ -42,7 +42,8 @@ export interface Supervisor {
   readonly ready: Promise<LaneState>
   /**
    * Starts the new plan beside the old one, and lets it take over once its chain is loaded; the old one then finishes
-   * what it has. A new plan that is broken changes nothing.
+   * what it has. A new plan that is broken changes nothing. One that is overtaken by `drain` never takes over, and its
+   * promise may stay open.
    */
   replace(plan: SupervisorPlan): Promise<LaneState>
   /** Ends all runners, when their messages are done or after `limitMs`; whatever has no verdict then has failed. */
@@ -58,6 +59,12 @@ const stopping: Failure = {
   kind: 'stopping',
   filter: null,
   text: 'the host was stopped before there was a verdict',
+}
+
+/** What a new plan is told that comes when all ends. */
+const tooLate: LaneState = {
+  kind: 'broken',
+  problems: [{ file: 'nodefilter', line: null, text: 'the host is being stopped', cure: null }],
 }
 
 /** The thread of a message without time is ended; its runner too, if need be. This much later nobody waits for that. */
@@ -76,6 +83,7 @@ export function startSupervisor(
   const { clock, files } = platform
   let plan = first
   let draining = false
+  const isDraining = (): boolean => draining
   const eventsOf = (from: SupervisorPlan): LaneEvents => ({
     answered: (ticket, outcome) => ticket.settle({ outcome, failure: outcome.failure, attempts: ticket.attempt }),
     failed: (ticket, failure) => fail(ticket, failure),
@@ -186,8 +194,11 @@ export function startSupervisor(
       }),
     ready: main.ready,
     replace: async (next) => {
+      if (isDraining()) return tooLate
       const lane = open('main', next)
       const state = await lane.ready
+      // At a stop all lanes are drained, this one too.
+      if (isDraining()) return tooLate
       if (state.kind !== 'serving') {
         lanes.delete(lane)
         return state
@@ -210,8 +221,8 @@ export function startSupervisor(
       draining = true
       solo?.idle.cancel()
       for (const lane of lanes) for (const ticket of lane.takeWaiting()) fail(ticket, stopping)
-      if (solo !== null) retire(solo.lane, limitMs)
-      retire(main, limitMs)
+      // Also those that were replaced: they may have more time left than this. One that still loads has nothing in hand.
+      for (const lane of lanes) retire(lane, lane.state().kind === 'starting' ? 0 : limitMs)
       await Promise.all(retired)
     },
   }

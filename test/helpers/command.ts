@@ -1,6 +1,7 @@
 /** `nodefilter` on the command line, as a process, while the test's own event loop goes on. */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
+import { nodeOptions } from './node-options.ts'
 
 const program = join(import.meta.dirname, '../../host/main.ts')
 
@@ -19,7 +20,7 @@ export function nodefilter(
   return new Promise((resolve) => {
     // The environment is the test's own: what a test runner put into ours must not reach the command.
     const options = { env: { PATH: process.env['PATH'] }, timeout: limitMs, ...(uid === undefined ? {} : { uid }) }
-    const child = execFile(process.execPath, [program, ...args], options, (_, out, err) =>
+    const child = execFile(process.execPath, [...nodeOptions(), program, ...args], options, (_, out, err) =>
       resolve({ code: child.exitCode ?? -1, out, err }),
     )
   })

@@ -58,6 +58,7 @@ export function fakeRunners(): FakeRunners {
       read: () => undefined,
       write: (chunk: Buffer, _encoding, done) => {
         for (const frame of read(chunk.toString()) as ControlDown[]) {
+          if (frame.type === 'ping') control.push(`${JSON.stringify({ type: 'pong', number: frame.number })}\n`)
           if (frame.type !== 'start') heard.push(frame)
           else runners.push({ ...{ program, args, env, heard, start: frame }, ...playRunner(frame, control, child) })
         }
@@ -65,8 +66,8 @@ export function fakeRunners(): FakeRunners {
       },
     })
     return Object.assign(child, {
-      // No number: the host kills the group of its runner, and there is none.
-      ...{ pid: undefined, stdin: null, stdout: null, stderr: null },
+      // No process has such a number: there is no group to kill, so that the host kills the child.
+      ...{ pid: 2 ** 30, stdin: null, stdout: null, stderr: null },
       stdio: [null, null, null, control],
       kill: () => child.emit('exit', null, 'SIGKILL'),
     })

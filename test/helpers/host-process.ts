@@ -9,12 +9,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { converse, requestOf } from './converse.ts'
+import { nodeOptions } from './node-options.ts'
 import { makePair, type Pair, type PairOptions } from './pair.ts'
 import { until } from './until.ts'
 
 const repository = join(import.meta.dirname, '../..')
-const withoutHook = new URL('./without.mjs', import.meta.url)
-const compileCache = new URL('./compile-cache.mjs', import.meta.url)
 
 /** The filters that tests share. */
 export const fixtureFilters = join(repository, 'test/fixtures/filters')
@@ -67,8 +66,6 @@ export interface HostOptions {
   readonly faults?: string
   /** The file mode mask of the host. */
   readonly umask?: number
-  /** Keep compiled code, where runners are started often: they need half the time. */
-  readonly keepsCompiled?: boolean
 }
 
 /** A started host. */
@@ -78,6 +75,8 @@ export interface HostProcess {
   readonly socketPath: string
   /** Its log so far, a line an element. */
   readonly log: readonly string[]
+  /** Resolves when descriptor 3 has ended: from then on Courier takes mail, and sends it here. */
+  readonly announced: Promise<null>
   /** Resolves when descriptor 3 has ended and the door is open. Errors: Error with the log if the host ends first. */
   ready(): Promise<void>
   /** One message's conversation; `''` is a connection closed without a word. */
@@ -112,9 +111,6 @@ export function startHost(t: Test, place: Place, options: HostOptions = {}): Hos
   })) as [Pipe, Pipe, Pipe]
   rmSync(pipes, { recursive: true })
   const [stdin, stderr, start] = ends
-  const hook =
-    options.without === undefined || options.without.length === 0 ? [] : ['--import', hookUrl(options.without)]
-  if (options.keepsCompiled === true) hook.push('--import', cacheUrl(place.at('compiled')))
   const settings = [
     `courierfilter.directory=${place.sockets}`,
     `courierfilter.spool_dir=${place.spool}`,
@@ -122,7 +118,15 @@ export function startHost(t: Test, place: Place, options: HostOptions = {}): Hos
     ...(options.set ?? []),
   ]
   const args = [
-    ...[...hook, join(repository, 'host/main.ts'), 'run', '-c', place.config, '--state-dir', place.state],
+    ...[
+      ...nodeOptions(options.without),
+      join(repository, 'host/main.ts'),
+      'run',
+      '-c',
+      place.config,
+      '--state-dir',
+      place.state,
+    ],
     ...settings.flatMap((setting) => ['--set', setting]),
   ]
   const mask = process.umask(options.umask ?? 0o022)
@@ -191,7 +195,7 @@ export function startHost(t: Test, place: Place, options: HostOptions = {}): Hos
   }
   const socketPath = join(place.sockets, 'nodefilter')
   return {
-    ...{ pid: child.pid ?? 0, place, socketPath, log, logged, ended },
+    ...{ pid: child.pid ?? 0, place, socketPath, log, logged, ended, announced: started.promise },
     ready: async () => {
       await started.promise
       await until('the door to open', () => over || log.some((line) => line.includes(' door-opened '))).catch(() => {
@@ -240,18 +244,6 @@ function killGroup(pid: number): void {
 interface Pipe {
   readonly read: number
   readonly write: number
-}
-
-function hookUrl(without: readonly string[]): string {
-  const url = new URL(withoutHook)
-  url.searchParams.set('without', without.join(','))
-  return url.href
-}
-
-function cacheUrl(folder: string): string {
-  const url = new URL(compileCache)
-  url.searchParams.set('folder', folder)
-  return url.href
 }
 
 /** A content that tells the fixture filter `act` what to do: `{ act: 'throw error' }` for the filter that runs as `act`. */

@@ -1,5 +1,5 @@
 /** What an author types: `nodefilter new`, `nodefilter test` and `nodefilter filters`. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
@@ -18,9 +18,11 @@ import t, { type Test } from 'tap'
 import { runCommandLine } from '../../host/cli/index.ts'
 import { systemPlatform } from '../../host/platform/platform.ts'
 import { describeModules } from '../../host/runner/describe.ts'
+import { giveRunners, nodeOptions } from '../helpers/node-options.ts'
 import { until } from '../helpers/until.ts'
 
 process.umask(0o022)
+giveRunners(t, nodeOptions())
 
 const program = fileURLToPath(new URL('../../host/main.ts', import.meta.url))
 
@@ -48,7 +50,7 @@ async function nodefilter(folder: string, ...args: string[]) {
 
 /** Runs it in a process of its own, in that folder. */
 function nodefilterIn(cwd: string, ...args: string[]) {
-  return spawnSync(process.execPath, [program, ...args], { cwd, encoding: 'utf8' })
+  return spawnSync(process.execPath, [...nodeOptions(), program, ...args], { cwd, encoding: 'utf8' })
 }
 
 t.test('new: what it writes works at once, where it was written', async (t) => {
@@ -268,3 +270,29 @@ export const doFilter = () => ''`,
     'a folder that everybody may write is not looked into',
   )
 })
+
+t.test('filters: a module that never ends does not outlive the command', async (t) => {
+  const mark = `import { writeFileSync } from 'node:fs'\nwriteFileSync(import.meta.dirname + '/pid', String(process.pid))\n`
+  const folder = makeFolder(t, { 'loops.mjs': `${mark}for (;;);`, 'filters.conf': 'loops\n' })
+  const args = [program, 'filters', '-c', folder, '--set', `chain.filter_path=${folder}`, 'loops']
+  const command = spawn(process.execPath, args, { env: { PATH: process.env['PATH'] }, stdio: 'ignore' })
+  const pid = Number(
+    await until('the loop', () => existsSync(join(folder, 'pid')) && readFileSync(join(folder, 'pid'), 'utf8')),
+  )
+  t.teardown(() => existsSync(`/proc/${pid}/cwd`) && process.kill(pid, 'SIGKILL'))
+  command.kill('SIGINT')
+  await until('its end', () => !existsSync(`/proc/${pid}/cwd`), 5000)
+})
+
+t.test(
+  'new: where no folder can be made, the command ends',
+  { skip: existsSync('/proc/self') ? false : 'no /proc' },
+  (t) => {
+    const { status, stderr } = spawnSync(process.execPath, [program, 'new', 'x', '--dir', '/proc/nodefilter/x'], {
+      ...{ encoding: 'utf8', timeout: 10_000 },
+    })
+    t.same(status, 73, 'where Node itself would try for ever')
+    t.match(stderr, /mkdir '\/proc\/nodefilter'/)
+    t.end()
+  },
+)

@@ -7,6 +7,7 @@ import { replyLines } from '../../courier-compat/reply.ts'
 import { abortGraceMs, runChain, type ChainFilter, type ChainJob, type ChainOutcome } from '../../host/chain/chain.ts'
 import { placeOfError } from '../../host/chain/error-place.ts'
 import { describeThrown, failureReply, isFailureKind, type FailureKind } from '../../host/chain/failure.ts'
+import type { ListDialect } from '../../host/chain/list-line.ts'
 import { parseList } from '../../host/chain/list.ts'
 import { editTools, keptOriginalPath, type EditMark, type Pair } from '../../host/edits.ts'
 import { systemFiles } from '../../host/platform/files.ts'
@@ -42,6 +43,7 @@ interface StageOptions {
   readonly job?: Partial<ChainJob>
   /** `null`: a Node that cannot tell. */
   readonly cpuMs?: (() => number) | null
+  readonly dialect?: ListDialect
 }
 
 /** A chain that was read from a list, on a thread that notes what is asked of it. */
@@ -49,7 +51,7 @@ function openStage(list: string, options: StageOptions = {}) {
   const clock = makeClock()
   const calls: string[] = []
   const known: Filters = { ...synthetic, ...options.filters }
-  const parsed = parseList(list, 'filters.conf', 'nodefilter')
+  const parsed = parseList(list, 'filters.conf', options.dialect ?? 'nodefilter')
   if (parsed.problems.length > 0) throw new Error(parsed.problems[0]?.text)
   const filters = parsed.entries.map(({ name, alias, skips, onError, timeLimitMs, dryRun }, index): ChainFilter => {
     const doFilter = known[name] as DoFilter | undefined
@@ -114,7 +116,7 @@ const failed = '451 4.3.0 Local policy check failed, try again later (M1)'
 const tooLong = '451 4.3.0 Local policy check took too long, try again later (M1)'
 
 t.test('rules of the chain, in the strict column of the specification', async (t) => {
-  const rows: { name: string; list: string; filters?: Filters; want: string; trail: string }[] = [
+  const rows: ({ name: string; list: string; want: string; trail: string } & StageOptions)[] = [
     { name: 'T01: no filters, no decision', list: '', want: 'pass', trail: '' },
     { name: 'T02: a filter without an opinion passes', list: 'e', want: 'pass', trail: 'e:pass' },
     {
@@ -138,6 +140,20 @@ t.test('rules of the chain, in the strict column of the specification', async (t
       trail: 'w:accept',
     },
     { name: 'T06: "for" without names is none', list: 'w for\nr5', want: '200 whitelisted by w', trail: 'w:accept' },
+    {
+      name: "T07: in pythonfilter's own file FOR says nothing, so 2xx ends the chain",
+      list: 'w FOR r5\nr5',
+      dialect: 'pythonfilter',
+      want: '200 whitelisted by w',
+      trail: 'w:accept',
+    },
+    {
+      name: 'T08: and a comma makes one name of two, which nobody has',
+      list: 'w for r5,r4\nr5',
+      dialect: 'pythonfilter',
+      want: '554 no by r5',
+      trail: 'w:accept r5:reject',
+    },
     { name: 'T09: 0xx ends the chain in spite of "for"', list: 'z for r5\nr5', want: '050 OK by z', trail: 'z:accept' },
     {
       name: 'T10: a throw passes where the line says so',
@@ -239,7 +255,7 @@ t.test('rules of the chain, in the strict column of the specification', async (t
       trail: 'x:?failed e:pass',
     },
   ]
-  for (const { name, list, want, trail, filters = {} } of rows) {
+  for (const { name, list, want, trail, filters = {}, dialect = 'nodefilter' } of rows) {
     const later = Object.fromEntries(
       Object.entries({ ...synthetic, ...filters }).map(([key, filter]) => [
         key,
@@ -250,7 +266,7 @@ t.test('rules of the chain, in the strict column of the specification', async (t
       ['at once', filters],
       ['later', later],
     ] as const) {
-      const stage = openStage(list, { filters: given })
+      const stage = openStage(list, { filters: given, dialect })
       const outcome = await stage.run()
       t.equal(heard(outcome), want, `${name}, ${how}`)
       t.equal(trailOf(outcome), trail, `${name}, ${how}: the trail`)

@@ -4,6 +4,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { nodeOptions } from '../helpers/node-options.ts'
 import { until } from '../helpers/until.ts'
 
 process.umask(0o022)
@@ -20,7 +21,9 @@ function setUp(dir: string, list: string): void {
 
 /** A check that goes on until it is interrupted. */
 function startCheck(t: Test, ...args: string[]) {
-  const child = spawn(process.execPath, [program, 'check', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [...nodeOptions(), program, 'check', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   t.teardown(() => child.kill('SIGKILL'))
   const printed = { out: '', err: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (printed.out += text))

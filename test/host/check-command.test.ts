@@ -1,9 +1,12 @@
 /** `nodefilter` on the command line: help, usage errors, and `check` over message files. */
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { until } from '../helpers/until.ts'
+import { nodeOptions } from '../helpers/node-options.ts'
 
 const program = fileURLToPath(new URL('../../host/main.ts', import.meta.url))
 
@@ -32,7 +35,9 @@ function setUp(dir: string, list: string, settings = ''): void {
 }
 
 function nodefilter(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...nodeOptions(), program, ...args], {
+    encoding: 'utf8',
+  })
   return { status, stdout, stderr }
 }
 
@@ -40,6 +45,7 @@ t.test('help and usage', (t) => {
   const cases: { name: string; args: string[]; status: number; out?: RegExp; err?: RegExp }[] = [
     { name: '--help lists the commands', args: ['--help'], status: 0, out: /run .*\n.*check .*\n.*courier / },
     { name: 'help COMMAND is COMMAND --help', args: ['help', 'check'], status: 0, out: /usage: nodefilter check/ },
+    { name: 'help of an unknown command is told', args: ['help', 'chekc'], status: 64, err: /no command "chekc"/ },
     { name: 'check --help', args: ['check', '--help'], status: 0, out: /--auth NAME/ },
     { name: 'run --help names the signals', args: ['run', '--help'], status: 0, out: /HUP reads the configuration/ },
     { name: '--version', args: ['--version'], status: 0, out: /^nodefilter [0-9]+\.[0-9]+\.[0-9]+\n$/ },
@@ -53,6 +59,8 @@ t.test('help and usage', (t) => {
       status: 64,
       err: /not \[HOST:\]PORT/,
     },
+    { name: 'check takes no folder for a message', args: ['check', '/proc'], status: 66, err: /\/proc is a folder/ },
+    { name: 'check needs an address in one line', args: ['check', '--from', 'a\nb', 'x'], status: 64, err: /one line/ },
     { name: 'check needs readable messages', args: ['check', '/nonexistent.eml'], status: 66, err: /nonexistent/ },
     { name: 'run knows one door', args: ['run', '--door', 'front'], status: 64, err: /no door "front"/ },
     { name: 'run refuses a name that would hide the socket', args: ['run', '--name', '.x'], status: 64, err: /name/ },
@@ -148,4 +156,46 @@ t.test('check: filters work on copies', (t) => {
   t.match(JSON.parse(stdout), { notes: { message: /changed/ } }, 'the filter did edit')
   t.same(readFileSync(message), before)
   t.end()
+})
+
+t.test('an interrupted command leaves no folder, and no copy of a message, behind', async (t) => {
+  const dir = t.testdir()
+  setUp(dir, 'waits\n')
+  const begun = join(dir, 'begun')
+  const wait = `writeFileSync(${JSON.stringify(begun)}, ''); return new Promise((done) => setTimeout(done, 60_000))`
+  const waits = (hook: string, other: string): void =>
+    writeFileSync(
+      join(dir, 'filters/waits.mjs'),
+      `import { writeFileSync } from 'node:fs'\nexport function ${hook}() { ${wait} }\nexport ${other}\n`,
+    )
+  // A short one: sockets are made in it.
+  const temporary = mkdtempSync(join(tmpdir(), 'nf-'))
+  t.teardown(() => rmSync(temporary, { recursive: true, force: true }))
+  const interrupt = async (...args: string[]): Promise<unknown> => {
+    rmSync(begun, { force: true })
+    const child = spawn(process.execPath, [program, ...args], {
+      env: { PATH: process.env['PATH'], TMPDIR: temporary },
+      stdio: 'ignore',
+    })
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    await until('the filter to wait', () => existsSync(begun))
+    t.equal(readdirSync(temporary).length, 1)
+    child.kill('SIGINT')
+    return ended
+  }
+  waits('doFilter', 'const closeFilter = () => undefined')
+  t.equal(await interrupt('check', '-c', dir, join(dir, 'crlf.eml')), 75)
+  waits('initFilter', 'const doFilter = () => undefined')
+  t.equal(await interrupt('config', 'check', '-c', dir), 75)
+  t.same(readdirSync(temporary), [])
+
+  const env = { PATH: process.env['PATH'], TMPDIR: join(temporary, 'x'.repeat(100)) }
+  for (const args of [
+    ['check', '-c', dir, join(dir, 'crlf.eml')],
+    ['config', 'check', '-c', dir],
+  ]) {
+    const { status, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8', env })
+    t.equal(status, 73)
+    t.match(stderr, /^nodefilter c[a-z]+: no work folder can be made in .*: the path is too long .* TMPDIR\n$/)
+  }
 })

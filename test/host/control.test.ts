@@ -31,7 +31,16 @@ import { createTurns } from '../../host/turns.ts'
 import { nodefilter } from '../helpers/command.ts'
 import { converse, requestOf } from '../helpers/converse.ts'
 import { makeClock } from '../helpers/fake-clock.ts'
-import { fixtureFilters, makePlace, orders, servingHost, startHost, startStream } from '../helpers/host-process.ts'
+import {
+  fixtureFilters,
+  makePlace,
+  orders,
+  servingHost,
+  startHost,
+  startStream,
+  type HostProcess,
+  type Place,
+} from '../helpers/host-process.ts'
 import { until } from '../helpers/until.ts'
 
 t.test('what is a request, and what an answer', (t) => {
@@ -277,9 +286,17 @@ t.test('the socket, whatever a client does', async (t) => {
   answer = () => new Promise<never>(() => undefined)
   t.match(
     await askHost(path, 'status', 100),
-    { kind: 'silent', text: 'it said nothing for 0.1 s' },
+    { kind: 'silent', text: 'it gave no answer for 0.1 s' },
     'a host that stands',
   )
+  const busy = createServer((socket) => {
+    socket.on('error', () => undefined)
+    const saying = setInterval(() => socket.write('{"type":"working"}\n'), 20)
+    socket.on('close', () => clearInterval(saying))
+  })
+  await new Promise((resolve) => busy.listen(`${path}.busy`, () => resolve(null)))
+  t.match(await askHost(`${path}.busy`, 'status', 300), { kind: 'silent' }, 'nor is one waited for that works for ever')
+  busy.close()
   server.close()
   t.notOk(existsSync(path), 'at the end the socket is gone')
   t.same(await askHost(path, 'status'), { kind: 'nobody' })
@@ -452,6 +469,14 @@ t.test('nodefilter reload', async (t) => {
   const value = (name: string) => changed.settings.find(({ setting }) => setting === name)?.value
   t.same(['courierfilter.max_connections', 'host.deadline'].map(value), ['1000', '50s'], 'what is in force is shown')
 
+  renameSync(place.spool, `${place.spool}.away`)
+  t.match(await reload(), {
+    code: 78,
+    err: /^--set courierfilter\.spool_dir: .* is not there, or may not be entered; /,
+  })
+  renameSync(`${place.spool}.away`, place.spool)
+  t.equal(await host.ask(place.pair()), '200 Ok\n', 'a folder of messages that is wrong takes none away')
+
   // The answer belongs to the right one: each asker's change is in force when it hears of it.
   const answers = await Promise.all(
     Array.from({ length: 6 }, async (_, index) => {
@@ -493,7 +518,8 @@ t.test('a host that is broken from its start', async (t) => {
   await host.stop()
 })
 
-t.test('a host that is still starting says so', async (t) => {
+/** A place whose filter is loaded once there is a file `go`. */
+function slowPlace(t: Test): Place {
   const place = makePlace(t, 'slow')
   place.filter(
     'slow.mjs',
@@ -504,6 +530,11 @@ export async function initFilter() {
 export const doFilter = () => ''
 `,
   )
+  return place
+}
+
+t.test('a host that is still starting says so', async (t) => {
+  const place = slowPlace(t)
   const host = startHost(t, place, { set: [threads] })
   const status = await until('the control socket', () => statusOf(place.state).catch(() => null))
   t.match(status, { phase: 'starting', doors: [{ open: false }], configuration: { loadedMs: null } })
@@ -514,6 +545,30 @@ export const doFilter = () => ''
   t.match(await reload, { answer: { result: { takenOver: true } } }, 'a reload waits for the start')
   t.match(await statusOf(place.state), { phase: 'serving', configuration: { reloads: 1 } })
   await host.ready()
+  await host.stop()
+})
+
+t.test('a host that is still starting', async (t) => {
+  const place = slowPlace(t)
+  for (const [how, stop] of [
+    ['at the end of standard input', (host: HostProcess) => void host.stop()],
+    ['by SIGTERM', (host: HostProcess) => host.signal('SIGTERM')],
+  ] as const) {
+    const host = startHost(t, place, { set: [threads, 'runner.start_limit=60s'] })
+    await host.logged(/ runner-started /)
+    stop(host)
+    const end = await Promise.race([host.ended, new Promise((resolve) => setTimeout(resolve, 5000).unref())])
+    t.same(end, { code: 0, signal: null }, `stops ${how} without waiting for its filters`)
+    t.match(host.log.at(-1), /^INFO: host-stopped /)
+    await host.kill()
+  }
+  const host = startHost(t, place, { set: [threads] })
+  await host.logged(/ runner-started /)
+  place.list('slow', 'act')
+  host.signal('SIGHUP')
+  writeFileSync(place.at('go'), '')
+  await host.logged(/ chain-loaded filters="slow act"/)
+  t.pass('and takes a SIGHUP for what was written meanwhile when it serves')
   await host.stop()
 })
 

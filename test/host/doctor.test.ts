@@ -20,6 +20,7 @@ import { launcherMarker, launcherScript, launcherVersion, readLauncher } from '.
 import { guessLayout } from '../../host/cli/courier/layout.ts'
 import type { CommandRunner } from '../../host/cli/courier/run-command.ts'
 import type { DoctorFacts, HostAnswer, PathFact } from '../../host/cli/courier/doctor/facts.ts'
+import { logFolder } from '../../host/cli/courier/doctor/file-findings.ts'
 import { gravities, paragraph, severityOf, type Gravity } from '../../host/cli/courier/doctor/finding.ts'
 import { wrap } from '../../host/cli/wrap.ts'
 import { findingsOf } from '../../host/cli/courier/doctor/findings.ts'
@@ -266,7 +267,7 @@ const rows: readonly Row[] = [
     'the host is broken',
     { asked: { ...calm, phase: 'broken', problems: [problem] } },
     'refused: host-broken',
-    /451 4\.3\.5 to all mail: .*filters\.conf:3/,
+    /451 4\.3\.5 to all mail\. Mend .*:\n.*filters\.conf:3/,
     ['nodefilter reload'],
   ],
   [
@@ -613,6 +614,23 @@ const rows: readonly Row[] = [
     ['chown courier:courier /v/tmp'],
   ],
   [
+    "the log file is to lie in a folder of root's, which stays root's",
+    {
+      obstacles: [
+        {
+          what: logFolder,
+          path: '/var/log',
+          wanted: ['write', 'search'],
+          way: '/var/log',
+          obstacle: { path: '/var/log', missing: 'write' },
+        },
+      ],
+    },
+    'failing: out-of-reach',
+    /may not write \/var\/log\. So there is no log file\..*\[log\] file\.$/,
+    ['install -d -m 0750 -o courier -g courier /var/log/nodefilter'],
+  ],
+  [
     'everybody may write where filters lie',
     { places: [{ ...fact('/f', 'folder', 0o777), what: 'the filter folder', owners: 'root-or-user' }] },
     'unsafe: world-writable',
@@ -898,7 +916,12 @@ t.test('processes as /proc shows them', (t) => {
 interface Place {
   readonly at: (path: string) => string
   processes: ProcessFact[]
-  run(words: string, more?: { uid?: number; noCourier?: boolean }): Promise<{ code: number; out: string; err: string }>
+  run(
+    words: string,
+    more?: { uid?: number; noCourier?: boolean; noUser?: boolean },
+  ): Promise<{ code: number; out: string; err: string }>
+  /** The programs that were run. */
+  readonly ran: string[]
   /** The codes of what is found, notes left out. */
   codes(words?: string): Promise<string[]>
 }
@@ -922,14 +945,16 @@ async function installation(t: Test): Promise<Place> {
     .map(([key, folder]) => `${key}=${at(folder)}\n`)
     .join('')
     .concat(`mailuser=mail\nmailgroup=mail\nconfigure_args="'--with-piddir=${at('run')}'"\n`)
+  const ran: string[] = []
   const run =
-    (noCourier: boolean): CommandRunner =>
+    (noCourier: boolean, noUser: boolean): CommandRunner =>
     (file, args) => {
+      ran.push(file)
       const ok = (stdout: string) => Promise.resolve({ status: 0, stdout, stderr: '' })
       const name = basename(file)
       if (name === 'courier-config' && !noCourier) return ok(config)
       if (name === 'courier') return ok('Courier 1.0.16 Copyright\n')
-      if (name === 'id') return ok(`${args[0] === '-u' ? user : group}\n`)
+      if (name === 'id' && !noUser) return ok(`${args[0] === '-u' ? user : group}\n`)
       if (file === process.execPath) return ok(args.length === 1 ? 'v24.21.0\n' : 'nodefilter 1.2.3\n')
       return Promise.resolve({ status: 1, stdout: '', stderr: 'not on this machine' })
     }
@@ -954,7 +979,7 @@ async function installation(t: Test): Promise<Place> {
     isZombie: false,
   })
   const place: Place = {
-    at,
+    ...{ at, ran },
     processes: [process_(500, 1, 'courierfilter'), process_(501, 500, 'nodefilter'), process_(502, 501, 'node', door)],
     run: async (words, more = {}) => {
       const probes: DoctorProbes = {
@@ -963,7 +988,7 @@ async function installation(t: Test): Promise<Place> {
         askHost: () => Promise.resolve(calm),
       }
       const command = createCourierCommand(
-        { ...machine, run: run(more.noCourier === true), uid: () => more.uid ?? 0 },
+        { ...machine, run: run(more.noCourier === true, more.noUser === true), uid: () => more.uid ?? 0 },
         () => probes,
       )
       let [out, err] = ['', '']
@@ -1034,6 +1059,14 @@ t.test('a folder that was broken', async (t) => {
     breakIt(place)
     t.strictSame(await place.codes(), codes.split(' '), codes)
   }
+})
+
+t.test("what the launcher names is not run by root where Courier's user is missing", async (t) => {
+  const place = await installation(t)
+  t.ok((await place.codes()).length === 0 && place.ran.includes(process.execPath), 'else it is run, as that user')
+  place.ran.splice(0)
+  t.match(await place.run('', { noUser: true }), { code: 78, out: /does not exist on this machine/ })
+  t.notOk(place.ran.includes(process.execPath))
 })
 
 t.test('a socket that nobody serves is told from one that is served', async (t) => {

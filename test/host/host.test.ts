@@ -38,6 +38,42 @@ async function held(host: HostProcess, id: string, alias = 'act'): Promise<Promi
   return [answer]
 }
 
+t.test('U28, U29 started as Courier starts it', async (t) => {
+  const place = makePlace(t, 'debug', 'slow')
+  place.filter(
+    'slow.mjs',
+    `import { existsSync } from 'node:fs'
+     export async function initFilter() {
+       while (!existsSync(${JSON.stringify(place.at('go'))})) await new Promise((done) => setTimeout(done, 20))
+     }
+     export const doFilter = () => ''`,
+  )
+  const host = startHost(t, place, { set: ['runner.threads=1'] })
+  let isAnnounced = false
+  void host.announced.then(() => (isAnnounced = true))
+  await host.logged(/ runner-started /)
+  t.notOk(existsSync(host.socketPath), 'U28: while its filters start there is no socket')
+  t.notOk(isAnnounced, 'U28: and descriptor 3 is open, so that Courier waits')
+  writeFileSync(place.at('go'), '')
+  await host.announced
+  // At once: whoever waited for descriptor 3 may send.
+  const address = 'gordon@mail.example.org'
+  const duplicate = place.pair({
+    ...{ id: 'DUP.1', sender: 'root@mail.example.org', source: 'local', ip: '127.0.0.1' },
+    ...{ receivedFrom: 'dns; localhost (localhost [127.0.0.1])' },
+    recipients: [address, { address, original: 'rfc822;postmaster@mail.example.org' }],
+  })
+  t.equal(await host.ask(duplicate), '200 Ok\n', 'U28, U29: once it has ended, the sample message hears 200 Ok')
+  const seen = (words: string) => host.logged(new RegExp(` filter filter=debug queueId=DUP\\.1 text="${words}`))
+  t.ok(await seen('recipient: <gordon@mail\\.example\\.org>, original \\\\"rfc822;postmaster@'), 'U29: debug saw it')
+
+  place.list()
+  host.signal('SIGHUP')
+  await host.logged(/ reloaded/)
+  t.equal(await host.ask(place.pair()), '200 Ok\n', 'T01: an empty list hears 200 Ok too')
+  await host.stop()
+})
+
 t.test('a message and its answer', async (t) => {
   const host = await servingHost(t, [
     'act',
@@ -221,6 +257,15 @@ t.test('the log', async (t) => {
   )
   t.equal(fields(await host.settled('REF.2'))['recipients'], '3', 'recipients of several control files are counted')
   t.equal(host.log.filter((line) => /addr=<[abc]@example\.org>: 554 no$/.test(line)).length, 3, 'and told')
+
+  const pending = ['a@example.org', { address: 'b@example.org', done: true }, 'c@example.org']
+  await host.ask(message(host, 'REF.3', { act: 'reply "451 4.7.1 later"' }, { recipients: pending }))
+  await host.settled('REF.3')
+  t.same(
+    host.log.flatMap((line) => /addr=<(.)@example\.org>: 451 4\.7\.1 later$/.exec(line)?.[1] ?? []),
+    ['a', 'c'],
+    'T26: so has a deferral: two, not three',
+  )
 
   const hostile = Buffer.from([0x1b, 0x5b, 0x32, 0x4a, 0xff, 0x80, 0xe2, 0x80, 0xa8, 0x22, 0x20, 0x5c])
   await host.ask(message(host, 'ESC.1', { act: 'reply "554 no"' }, { sender: hostile, recipients: [hostile] }))
@@ -430,10 +475,11 @@ t.test('a broken configuration', async (t) => {
   const broken = '451 4.3.5 Mail filter is not configured correctly, try again later (C.1)\n'
   const host = startHost(t, place)
   await host.ready()
-  t.equal(await host.ask(message(host, 'C.1', {})), broken, 'answers 451 4.3.5')
+  t.equal(await host.ask(message(host, 'C.1', {})), broken, 'T21: with an unknown module the door answers 451 4.3.5')
   t.match(
     await host.logged(/ configuration-broken /),
     /^ERR: .*filters\.conf:1: there is no filter .*did you mean .*act/,
+    'T21: and the log says which one',
   )
   for (const [what, list] of Object.entries({
     'a fault in the list': 'act whith x',

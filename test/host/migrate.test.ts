@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -25,7 +26,7 @@ import { oldFilters } from '../../host/cli/migrate/old-filters.ts'
 import { readOwnFilters } from '../../host/cli/migrate/own-filters.ts'
 import { planList, type PlannedFilter } from '../../host/cli/migrate/plan-list.ts'
 import { planModules } from '../../host/cli/migrate/plan-modules.ts'
-import { findPython, type PythonInstallation } from '../../host/cli/migrate/python.ts'
+import { findPython, mayRun, type PythonInstallation } from '../../host/cli/migrate/python.ts'
 import { switchSteps } from '../../host/cli/migrate/steps.ts'
 import { bundledFilters } from '../../host/chain/loader.ts'
 import { availableFilters } from '../../host/chain/module-file.ts'
@@ -462,7 +463,10 @@ void t.test('Python is found', async (t) => {
         file === '/gone' ? { status: null, stdout: '', stderr: '' } : { status: 0, stdout, stderr: '' },
       )
     }
-  const search = { named: null, scripts: [], places: [], run: knows('python3'), env: { PATH: '/bin', HOME: '/x' } }
+  const search = {
+    ...{ named: null, scripts: [], places: [], run: knows('python3'), mayRun: () => true },
+    env: { PATH: '/bin', HOME: '/x' },
+  }
   const found = await findPython({
     ...search,
     scripts: ['gone', 'filters/plain', 'filters/env', 'filters/sh'].map((name) => join(top, name)),
@@ -503,6 +507,35 @@ void t.test('Python is found', async (t) => {
   }
 })
 
+t.test('an interpreter that a program names is not run where another user can have put it', async (t) => {
+  const top = folder(t, {
+    'bin/python3': '',
+    'open/python3': '',
+    'filters/named': '',
+    'filters/near': '#!bin/python3\n',
+  })
+  const own = process.getuid?.() ?? 0
+  chmodSync(join(top, 'open'), 0o777)
+  writeFileSync(join(top, 'filters/named'), `#!${top}/bin/python3\n`)
+  // Folders for temporary files, in which this one lies, are everybody's to write.
+  t.notOk(mayRun(join(top, 'bin/python3'), own), 'below a folder that everybody may write')
+  t.notOk(mayRun(join(top, 'open/python3'), own))
+  t.notOk(mayRun('bin/python3', own), 'a path from wherever the command is run')
+  t.notOk(mayRun('/nonexistent/python3', own))
+  t.ok(mayRun('python3', own), 'what is in the own PATH may be run')
+  t.ok(mayRun(realpathSync('/bin/sh'), 0), "and what is the system's")
+  const asked: string[] = []
+  const run: CommandRunner = (file) => {
+    asked.push(file)
+    return Promise.resolve({ status: null, stdout: '', stderr: '' })
+  }
+  await findPython({
+    ...{ named: null, scripts: ['named', 'near'].map((name) => join(top, 'filters', name)), places: [], run, env: {} },
+    mayRun: (interpreter) => mayRun(interpreter, own),
+  })
+  t.strictSame(asked, ['python3'])
+})
+
 const realPython = existsSync('/usr/bin/python3')
 void t.test(
   'a real Python imports nothing of the package',
@@ -523,7 +556,7 @@ void t.test(
     writeFileSync(join(site, 'pythonfilter/mine.py'), `${trap}def do_filter(a, b): return ''\n`)
     writeFileSync(join(top, 'program'), `#!${top}/venv/bin/python3\n`)
     const found = await findPython({
-      ...{ named: null, scripts: [join(top, 'program')], places: [], run: runCommand, env: {} },
+      ...{ named: null, scripts: [join(top, 'program')], places: [], run: runCommand, env: {}, mayRun: () => true },
     })
     t.match(found, { interpreter: join(top, 'venv/bin/python3'), path: null, folder: join(site, 'pythonfilter') })
     t.strictSame([...(found?.modules.keys() ?? [])], ['mine'])
@@ -541,6 +574,7 @@ function onMachine(top: string, more: Partial<MigrateMachine> = {}) {
     courier: () =>
       Promise.resolve({ ...guessLayout({}), sysconfdir: join(top, 'courier'), libexecdir: join(top, 'libexec') }),
     folders: [join(top, 'etc'), join(top, 'local')],
+    mayRun: () => true,
     packagePlaces: [],
     ownFilters: () => Promise.resolve(new Map([...schemas, ['whitelist_auth', {}]])),
     target: join(top, 'nodefilter'),

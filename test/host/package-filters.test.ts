@@ -251,6 +251,9 @@ t.test('packages that say that they are filters are found, others are not', (t) 
     'node_modules/e/index.js': '',
     'node_modules/.cache/package.json': manifest({ keywords: ['nodefilter-filter'] }),
   })
+  // Whoever waits for its writer waits for ever.
+  mkdirSync(join(root, 'node_modules/f'))
+  spawnSync('mkfifo', [join(root, 'node_modules/f/package.json')])
   t.strictSame(
     packagedFilters([join(root, 'missing'), root]).map(({ name, version }) => `${name} ${version}`),
     ['@s/b 1.2.3', 'a 1.2.3'],

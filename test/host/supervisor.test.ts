@@ -347,6 +347,43 @@ t.test('at a stop no message is answered while its filters may still edit it, an
   t.equal(stage.started(), 1, 'no runner is started for it')
 })
 
+t.test('a stop while a new plan is being loaded ends both, and what loads takes nothing over', async (t) => {
+  const stage = await openRunnerStage(t, { threads: 1 })
+  const old = await stage.runner(0)
+  const thread = old.thread(0)
+  await stage.supervisor.ready
+  void stage.supervisor.replace(stage.plan)
+  const fresh = (await stage.runner(1)).thread(0, { loads: false })
+  let drained = false
+  const stopped = stage.supervisor.drain(9000).then(() => (drained = true))
+  await until('the old thread to be told to leave', () => thread.isLeaving())
+  fresh.send({ type: 'loaded', filters: [], warnings: [] })
+  await until('the new runner to be ended', () => !fresh.isOpen())
+  t.notOk(drained, 'the old runner may still have something in hand')
+  old.end('SIGTERM')
+  await until('the stop to be done', () => drained, 2000)
+  await stopped
+  t.match(await stage.supervisor.replace(stage.plan), { kind: 'broken', problems: [{ text: /being stopped/ }] })
+  t.equal(stage.started(), 2, 'and nothing is started any more')
+})
+
+t.test('a stop does not wait longer than it may for a plan that was replaced', async (t) => {
+  const stage = await openRunnerStage(t, { threads: 1 })
+  const old = await stage.runner(0)
+  const thread = old.thread(0)
+  await stage.supervisor.ready
+  const replaced = stage.supervisor.replace(stage.plan)
+  const fresh = await stage.runner(1)
+  fresh.thread(0)
+  await replaced
+  await until('the old thread to be told to leave', () => thread.isLeaving())
+  const sinceMs = performance.now()
+  const stopped = stage.supervisor.drain(200)
+  fresh.end('SIGTERM')
+  await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 3000).unref())])
+  t.ok(performance.now() - sinceMs < 2000, 'its runner is killed when the time is over')
+})
+
 t.test('the grace of a thread that was ended early does not end the next one in its slot', async (t) => {
   const stage = await openRunnerStage(t, { threads: 1, messagesPerThread: 2 })
   const runner = await stage.runner(0)

@@ -21,16 +21,19 @@ export function testPromise(name: string, check: Check, controls: readonly Contr
   t.test(name, async (t) => {
     t.same(await check(t, []), [], 'nothing goes wrong')
   })
-  for (const control of controls) {
-    t.test(`${name} (control: without "${control.without.join('", "')}")`, async (t) => {
-      const seen = await (control.check ?? check)(t, control.without)
-      t.ok(
-        seen.some((sentence) => control.sees.test(sentence)),
-        `the check sees ${String(control.sees)}`,
-        { seen },
-      )
-    })
-  }
+  for (const control of controls) testControl(name, control.check ?? check, control)
+}
+
+/** Tests one negative control. */
+export function testControl(name: string, check: Check, { without, sees }: Control): void {
+  t.test(`${name} (control: without "${without.join('", "')}")`, async (t) => {
+    const seen = await check(t, without)
+    t.ok(
+      seen.some((sentence) => sees.test(sentence)),
+      `the check sees ${String(sees)}`,
+      { seen },
+    )
+  })
 }
 
 /** Collects sentences. */

@@ -1,5 +1,8 @@
-/** R22 and R27: filters that never answer, answer late, throw anything, or end their thread or process. */
-import { writeFileSync } from 'node:fs'
+/** R21, R22 and R27: filters that block, never answer, answer late, throw anything, or end their thread or process. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { askHost } from '../../host/control/client.ts'
+import { until } from '../helpers/until.ts'
 import { orders, servingHost, startStream, type HostProcess } from '../helpers/host-process.ts'
 import { createFindings, testPromise, within, type Check } from './check.ts'
 
@@ -93,6 +96,100 @@ testPromise('R22 a filter that never answers, or too late, costs its own message
 testPromise('R22 a message hears 451 at its deadline', deadline, [
   { without: ["a filter's time limit", "a message's deadline"], sees: /^no answer/ },
 ])
+
+/** What never ends, and is no call that the thread could be torn out of only with its process. */
+const endless = { 'an endless loop': 'loop', 'a stuck regular expression': `match ${'a'.repeat(40)}` }
+
+/** A place in a file of journal entries, one a message. */
+const entries = (path: string): number => (existsSync(path) ? readFileSync(path, 'utf8').split('\n').length - 1 : 0)
+
+/** How many threads of a host take messages. */
+async function servingThreads(host: HostProcess): Promise<number | undefined> {
+  const asked = await askHost(join(host.place.state, 'control.sock'), 'status')
+  const status = asked.kind === 'answer' && asked.answer.type === 'status' ? asked.answer.status : null
+  return status?.runners.find(({ name }) => name === 'main')?.serving
+}
+
+/**
+ * The culprit, with ten good messages in hand and ten that come while a thread stands still; each good one has an answer
+ * of its own. The deadline is so far away that nobody may wait for it.
+ */
+const blocks =
+  (acts: readonly string[]): Check =>
+  async (t, without) => {
+    const findings = createFindings()
+    const { seen, expect } = findings
+    const isControl = without.length > 0
+    // In the long one a slow machine has time for ten messages before the thread is ended.
+    const blockedLimitMs = isControl ? 1000 : 2000
+    // The second beyond the limit that is promised, and what a busy machine adds to it.
+    const promptMs = blockedLimitMs + 1000 + (isControl ? 0 : 3000)
+    const set = ['host.deadline=30s', 'runner.threads=2', `runner.blocked_limit=${blockedLimitMs}ms`]
+    const host = await servingHost(t, ['act'], { set, without })
+    const { at, pair } = host.place
+    for (const [round, act] of acts.entries()) {
+      const [begun, blocked, go] = ['begun', 'blocked', 'go'].map((name) => at(`${name}-${round}`)) as [
+        ...[string, string, string],
+      ]
+      const ask = (id: string, ...act: readonly string[]) => host.ask(pair({ id, content: orders({ act }) }))
+      const good = (number: number, ...act: readonly string[]) =>
+        ask(`GOOD.${round}.${number}`, ...act, `reply "250 good ${number}"`)
+      const inHand = Array.from({ length: 10 }, (_, index) => good(index, `journal ${begun}`, `hold ${go}`))
+      await until('ten messages in hand', () => entries(begun) === 10)
+      const culprit = ask(`BAD.${round}`, `journal ${blocked}`, act)
+      await until('the culprit to begin', () => entries(blocked) === 1)
+      const sinceMs = performance.now()
+      writeFileSync(go, '')
+      let isOver = false
+      const answer = within(promptMs, culprit).finally(() => (isOver = true))
+      await until('one thread to be seen standing still', async () => isOver || (await servingThreads(host)) === 1)
+      const beside = Array.from({ length: 10 }, (_, index) => good(10 + index))
+      const early = await Promise.race([Promise.all(beside).then(() => true), answer.then(() => false)])
+      expect(early, `${act}: messages wait for a thread that stands still`)
+
+      const heard = await answer
+      expect(heard !== null, `${act}: no answer within ${promptMs} ms, though the limit is ${blockedLimitMs} ms`)
+      if (heard === null) break
+      const want = `451 4.3.0 Local policy check took too long, try again later (BAD.${round})\n`
+      expect(heard === want, `${act}: ${heard}`)
+      const line = await host.settled(`BAD.${round}`).catch(String)
+      expect(
+        / filter=act .*errorCode=blocked .*did not give its thread back/.test(line),
+        `${act}: the log says ${line}`,
+      )
+      const all = await within(promptMs, Promise.all([...inHand, ...beside]))
+      const others = (all ?? []).map((text, index) => (text === `250 good ${index}\n` ? '' : `${index}: ${text}`))
+      expect(all !== null, `${act}: a good message has no answer ${promptMs} ms after the culprit`)
+      expect(others.join('') === '', `${act}: good messages hear ${others.join('')}`)
+      const tookMs = performance.now() - sinceMs
+      expect(tookMs < promptMs + 3000, `${act}: the last good message had its answer after ${tookMs} ms`)
+      const again = host.log.filter((text) => / runs-again .*queueId=GOOD\./.test(text)).length
+      expect(again > 0, `${act}: no good message was in hand of the thread that stood still`)
+      if (seen.length > 0) break
+    }
+    await host.kill()
+    return seen
+  }
+
+const loops = blocks([endless['an endless loop']])
+testPromise(
+  'R21 an endless loop or a stuck regular expression: 451 soon after the blocked limit, the neighbours run again',
+  blocks(Object.values(endless)),
+  [
+    { without: ['a thread that stands still is ended'], sees: /^loop: no answer within/, check: loops },
+    {
+      without: ['it is known whose filter was running'],
+      sees: /^loop: (no answer within|the log says .*thread-lost)/,
+      check: loops,
+    },
+    { without: ['neighbours run again'], sees: /^loop: good messages hear [0-9]+: 451/, check: loops },
+    {
+      without: ['a thread that stands still gets nothing new'],
+      sees: /^loop: messages wait for a thread that stands still/,
+      check: loops,
+    },
+  ],
+)
 
 interface Fault {
   /** What the filter is ordered to do. */

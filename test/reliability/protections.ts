@@ -58,6 +58,27 @@ export const protections: Readonly<Record<string, Protection>> = {
     find: "control.on('close', die)",
     instead: '',
   },
+  // R21: threads that stand still.
+  'a thread that stands still is ended': {
+    file: 'host/runner/process.ts',
+    find: "      tell({ type: 'blocked', slot, job: pulse.job, filter: pulse.filter, afterMs })\n      endThread(slot)\n",
+    instead: '',
+  },
+  'it is known whose filter was running': {
+    file: 'host/runner/lane.ts',
+    find: 'thread.blame = { number, filter, text: `did not give',
+    instead: 'const blame = { number, filter, text: `did not give',
+  },
+  'neighbours run again': {
+    file: 'host/runner/loss.ts',
+    find: 'const maxAttempts = { suspect: 2, innocent: 4 } as const',
+    instead: 'const maxAttempts = { suspect: 2, innocent: 1 } as const',
+  },
+  'a thread that stands still gets nothing new': {
+    file: 'host/runner/roster.ts',
+    find: 'return !thread.exclusive && !thread.stalled && ',
+    instead: 'return !thread.exclusive && ',
+  },
   // R22: limits of time.
   "a filter's time limit": {
     file: 'host/chain/chain.ts',
@@ -117,6 +138,38 @@ export const protections: Readonly<Record<string, Protection>> = {
     file: 'courier-compat/reply.ts',
     find: "return typeof skipOthers === 'boolean' && firstDigit === (skipOthers ? 0 : 2)",
     instead: 'return true',
+  },
+  // R68: every mistake in the configuration is told.
+  'unknown settings are told': {
+    file: 'host/config/settings.ts',
+    find: '      problems.push({ section, key, text, cure })\n    }\n    const values',
+    instead:
+      '      if (Object.hasOwn(schemas, key)) problems.push({ section, key, text, cure })\n    }\n    const values',
+  },
+  'unknown sections are told': {
+    file: 'host/config/settings.ts',
+    find: 'if (Object.hasOwn(hostSchemas, section)) continue',
+    instead: 'continue',
+  },
+  'a setting that stands twice is told': {
+    file: 'host/config/ini-lines.ts',
+    find: 'if (firstLine !== undefined) fault(',
+    instead: 'if (false) fault(',
+  },
+  'an alias that is taken is told': {
+    file: 'host/chain/list.ts',
+    find: 'if (clash !== null) problems.push(',
+    instead: 'if (false) problems.push(',
+  },
+  'sections of no filter are told': {
+    file: 'host/config/modules.ts',
+    find: 'list.problems.length === 0 ? unknownSections(',
+    instead: 'false ? unknownSections(',
+  },
+  'settings that a filter does not know are told': {
+    file: 'courier-compat/module-config/filter-settings.ts',
+    find: "problems.push(told(option, 'unknown-option', 'no such setting'",
+    instead: "void (told(option, 'unknown-option', 'no such setting'",
   },
   // R69: reloads under load.
   'a reload hands over what waits': {

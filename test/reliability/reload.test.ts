@@ -37,7 +37,13 @@ interface Load {
 type Expect = ReturnType<typeof createFindings>['expect']
 
 /** `lanes` connections, each sending one message after the other. `turn` tells which configuration is in force at least. */
-function startLoad(host: HostProcess, lanes: number, messages: number, turn: () => number, expect: Expect): Load {
+function startLoad(
+  host: HostProcess,
+  limitMs: number,
+  [lanes, messages]: readonly [number, number],
+  turn: () => number,
+  expect: Expect,
+): Load {
   let sent = 0
   let going = true
   let hasFailed = false
@@ -46,10 +52,10 @@ function startLoad(host: HostProcess, lanes: number, messages: number, turn: () 
       const token = String(++sent)
       const least = turn()
       const content = `X-Token: ${token}\nSubject: x\n\ntext\n`
-      const answer = await within(patienceMs, host.ask(host.place.pair({ content })).catch(String))
+      const answer = await within(limitMs, host.ask(host.place.pair({ content })).catch(String))
       if (answer === null) {
         hasFailed = true
-        expect(false, `message ${token} was lost: no answer within ${patienceMs} ms`)
+        expect(false, `message ${token} was lost: no answer within ${limitMs} ms`)
         return
       }
       const [, whose, first, last] = /^554 token=(.*) first=(.*) last=(.*)\n$/.exec(answer) ?? []
@@ -86,7 +92,7 @@ async function startTurn(t: Parameters<Check>[0], without: readonly string[], pe
   const place = makePlace(t, ...lineOf(0))
   place.filter('turn.mjs', filter)
   const set = ['runner.threads=1', `runner.messages_per_thread=${perThread}`, 'host.deadline=20s']
-  const host = startHost(t, place, { set, without, keepsCompiled: without.length === 0 })
+  const host = startHost(t, place, { set, without })
   await host.ready()
   return host
 }
@@ -105,13 +111,13 @@ async function finish(host: HostProcess, { seen, expect }: ReturnType<typeof cre
 }
 
 const soundReloads =
-  (reloads: number, messages: number): Check =>
+  (reloads: number, messages: number, limitMs = patienceMs): Check =>
   async (t, without) => {
     const findings = createFindings()
     const { seen, expect } = findings
     const host = await startTurn(t, without, 4)
     let turn = 0
-    const load = startLoad(host, 10, messages, () => turn, expect)
+    const load = startLoad(host, limitMs, [10, messages], () => turn, expect)
     for (let next = 1; next <= reloads && seen.length === 0; next++) {
       host.place.list(...lineOf(next))
       const result = await reload(host.place)
@@ -123,11 +129,11 @@ const soundReloads =
     return finish(host, findings)
   }
 
-const few = soundReloads(5, 100)
+const few = (limitMs = patienceMs): Check => soundReloads(5, 100, limitMs)
 testPromise('R69 100 reloads under 1,000 messages: none lost, none refused, none mixed', soundReloads(100, 1000), [
-  { without: ['a reload hands over what waits'], sees: /^message [0-9]+ was lost/, check: few },
-  { without: ['an old runner finishes what it has'], sees: /runs-again/, check: few },
-  { without: ['every question has a key of its own'], sees: /^message [0-9]+ was mixed up/, check: few },
+  { without: ['a reload hands over what waits'], sees: /^message [0-9]+ was lost/, check: few(3000) },
+  { without: ['an old runner finishes what it has'], sees: /runs-again/, check: few() },
+  { without: ['every question has a key of its own'], sees: /^message [0-9]+ was mixed up/, check: few(4000) },
 ])
 
 /** Each asks for a reload right after a change of its own; the answer must come after that change is in force. */
@@ -136,7 +142,7 @@ const reloadsAtOnce: Check = async (t, without) => {
   const { expect } = findings
   const host = await startTurn(t, without, 4)
   let turn = 0
-  const load = startLoad(host, 4, 50, () => turn, expect)
+  const load = startLoad(host, patienceMs, [4, 50], () => turn, expect)
   const asked: Promise<void>[] = []
   for (let next = 1; next <= 12; next++) {
     host.place.list(...lineOf(next))
@@ -177,8 +183,8 @@ const brokenReloads: Check = async (t, without) => {
   ]
   const load = startLoad(
     host,
-    6,
-    100,
+    patienceMs,
+    [6, 100],
     () => 0,
     (isSo, otherwise) => expect(isSo, `under broken reloads ${otherwise}`),
   )

@@ -1,5 +1,5 @@
 /** One run of `nodefilter check`: read the configuration, load the chain, run it over the messages, show what came of it. */
-import { accessSync, constants, mkdirSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { replyLines } from '../../../courier-compat/reply.ts'
 import type { TrailStep } from '../../chain/chain.ts'
@@ -205,7 +205,7 @@ function remarks({ message, failure, trail }: Report): string[] {
 function readProblem(file: string): string | null {
   try {
     accessSync(file, constants.R_OK)
-    return null
+    return statSync(file).isDirectory() ? `${file} is a folder; name the messages in it` : null
   } catch (thrown) {
     return thrown instanceof Error ? thrown.message : file
   }

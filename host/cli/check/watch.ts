@@ -1,12 +1,11 @@
 /** `nodefilter check --watch`: again after every change, until somebody ends it. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { bundledFilters } from '../../chain/loader.ts'
 import { readConfiguration } from '../../config/read.ts'
 import { openFolderWatch, type FolderWatch } from '../../platform/folder-watch.ts'
 import { systemClock } from '../../platform/clock.ts'
 import type { CommandIo } from '../command.ts'
+import { inWorkFolder, orInterrupted } from '../work-folder.ts'
 import { runCheck, type CheckOptions, type CheckResult } from './run.ts'
 
 /** Runs once; `null` if it was interrupted. */
@@ -15,12 +14,8 @@ export async function checkOnce(
   io: CommandIo,
   interrupted: AbortSignal,
 ): Promise<CheckResult | null> {
-  const work = mkdtempSync(join(tmpdir(), 'nodefilter-check-'))
-  try {
-    return await orInterrupted(runCheck(options, work, io, interrupted), interrupted)
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
+  const result = await inWorkFolder('check', io, interrupted, (work) => runCheck(options, work, io, interrupted))
+  return typeof result === 'number' ? { code: result, modules: [] } : result
 }
 
 /** Runs, and runs again whenever a filter, a file of the configuration or a message changes. Resolves when interrupted. */
@@ -55,17 +50,4 @@ function addConfigured(watch: FolderWatch, { messages, directory, set }: CheckOp
 /** What an editor writes beside a file while it is edited has other endings, or is hidden. */
 function isModule(name: string): boolean {
   return /^[^.].*\.(?:[cm]?[jt]s|json)$/.test(name)
-}
-
-/** The value, or `null` as soon as the signal is aborted. */
-async function orInterrupted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value | null> {
-  const { promise: stopped, resolve: stop } = Promise.withResolvers<null>()
-  const onAbort = (): void => stop(null)
-  if (signal.aborted) onAbort()
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, stopped])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

@@ -5,13 +5,13 @@ import {
   closeSync,
   fchmodSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   renameSync,
   rmSync,
   writeSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { makeFolder } from '../make-folder.ts'
 import { exists } from './facts.ts'
 import type { Step } from './plan.ts'
 import type { CommandRunner } from './run-command.ts'
@@ -32,7 +32,7 @@ const lookAgainMs = 50
 export async function applyStep(step: Step, run: CommandRunner, env: NodeJS.ProcessEnv): Promise<StepFailure | null> {
   switch (step.do) {
     case 'folder':
-      mkdirSync(step.path, { recursive: true })
+      makeFolder(step.path)
       // Not by mkdir's mode, which the umask cuts.
       chmodSync(step.path, step.mode)
       if (step.owner !== null) chownSync(step.path, step.owner.uid, step.owner.gid)

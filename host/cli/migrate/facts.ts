@@ -18,6 +18,8 @@ export interface MigrateMachine {
   readonly courier: (env: NodeJS.ProcessEnv) => Promise<CourierLayout>
   /** Folders of pythonfilter's files, the first one first; Courier's own comes after them, for the list alone. */
   readonly folders: readonly string[]
+  /** Whether an interpreter that a script names may be run; see `PythonSearch`. */
+  readonly mayRun: (interpreter: string) => boolean
   /** Where Python packages lie; see `PythonSearch`. */
   readonly packagePlaces: readonly string[]
   readonly ownFilters: () => Promise<OwnFilters>
@@ -88,6 +90,7 @@ export async function readMigrationFacts(
   const python = await findPython({
     named: order.python,
     scripts,
+    mayRun: machine.mayRun,
     places: machine.packagePlaces,
     run: machine.run,
     env,

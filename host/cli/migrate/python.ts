@@ -5,7 +5,7 @@
  * Source: spec pythonfilter 1.3 (a filter is a module of the package `pythonfilter`, under a new or an old name).
  */
 import { readFileSync, readdirSync, realpathSync, statSync, type Stats } from 'node:fs'
-import { basename, isAbsolute, join } from 'node:path'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 import type { CommandRunner } from '../courier/run-command.ts'
 
 /** A module of the package, looked at without running it. */
@@ -34,6 +34,8 @@ export interface PythonSearch {
   readonly named: string | null
   /** The program that Courier runs as the filter pythonfilter: its first line names an interpreter. */
   readonly scripts: readonly string[]
+  /** Whether the interpreter that such a program names may be run by this user; see `mayRun`. */
+  readonly mayRun: (interpreter: string) => boolean
   /** Folders that hold packages, for a Python that cannot be asked; `*` stands for any part of a name. */
   readonly places: readonly string[]
   readonly run: CommandRunner
@@ -58,8 +60,8 @@ const limitMs = 10_000
 
 /** Finds it, or `null`. Never rejects. */
 export async function findPython(search: PythonSearch): Promise<PythonInstallation | null> {
-  const { named, scripts, places, run, env } = search
-  const candidates = named === null ? [...scripts.flatMap(interpreterOf), 'python3'] : [named]
+  const { named, scripts, mayRun, places, run, env } = search
+  const candidates = named === null ? [...scripts.flatMap(interpreterOf).filter(mayRun), 'python3'] : [named]
   for (const candidate of new Set(candidates)) {
     const { status, stdout } = await run(candidate, ['-I', '-c', question], {
       env: { PATH: env['PATH'] ?? '/usr/bin:/bin' },
@@ -75,6 +77,24 @@ export async function findPython(search: PythonSearch): Promise<PythonInstallati
     if (isFolder(folder)) return { interpreter: null, path: place, folder, modules: modulesIn(folder) }
   }
   return null
+}
+
+/**
+ * Whether `user` may run an interpreter that a script names. Courier's user may be able to write such scripts, and what it
+ * names is not to be run by root unless nobody but root can have put it there.
+ *
+ * Shape:  true for a bare name, which is looked up in the user's own PATH; for a path, of all folders on the way to it, and
+ *         to where its links lead: they belong to root or to the user, and not everybody may write there.
+ */
+export function mayRun(interpreter: string, user: number): boolean {
+  if (!interpreter.includes('/')) return true
+  if (!isAbsolute(interpreter)) return false
+  const isSafe = (path: string): boolean => {
+    const found = stats(path)
+    if (found === null || (found.uid !== 0 && found.uid !== user) || (found.mode & 0o002) !== 0) return false
+    return path === '/' || isSafe(dirname(path))
+  }
+  return isSafe(interpreter) && isSafe(realpathSync(interpreter))
 }
 
 /** The interpreter in a script's first line; of `#!/usr/bin/env python3` the word after it. */

@@ -1,16 +1,7 @@
 /** Writes the new files. */
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fchmodSync,
-  fchownSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, closeSync, existsSync, fchmodSync, fchownSync, fsyncSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFolder } from '../make-folder.ts'
 import type { NewFile } from './files.ts'
 
 /**
@@ -25,7 +16,7 @@ export function* writeFiles(
   access: { readonly mode: number; readonly uid: number; readonly gid: number } | null,
 ): Generator<string> {
   if (!existsSync(directory)) {
-    mkdirSync(directory, { recursive: true })
+    makeFolder(directory)
     // Not by mkdir's mode, which the umask cuts.
     chmodSync(directory, 0o755)
     yield `made ${directory}`

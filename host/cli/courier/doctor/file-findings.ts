@@ -1,5 +1,5 @@
 /** Findings about users, folders, modes, configuration, room on disks, and other filters. Pure. */
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { formatProblem } from '../../../problem.ts'
 import { shellQuote } from '../launcher.ts'
 import { filterPaths } from '../plan.ts'
@@ -13,6 +13,9 @@ import { isNotEnabled } from './launcher-findings.ts'
 const lowOctets = 200 * 1024 * 1024
 const lowInodes = 2000
 const maxProblems = 20
+
+/** What the folder of `[log] file` is called among the obstacles. */
+export const logFolder = 'the folder of the log file'
 
 /** Looks at what lies on the disk. */
 export function fileFindings(facts: DoctorFacts): Finding[] {
@@ -64,7 +67,7 @@ function configFindings(facts: DoctorFacts): Finding[] {
     const passes = settings.host.whenBroken === 'pass'
     const text = `The configuration is broken. A host that runs goes on with what it read before; one that starts ${
       passes ? 'lets all mail pass unfiltered (when_broken = pass)' : 'answers 451 4.3.5 to all mail'
-    }. Mend these, and it takes them over on the signal HUP:${list(problems)}`
+    }. Mend these, then run "nodefilter reload":${list(problems)}`
     findings.push({ gravity: passes ? 'unfiltered' : 'refused', code: 'config-broken', text, cure: [] })
   }
   if (warnings.length > 0) {
@@ -80,6 +83,15 @@ function reachFindings({ obstacles, layout }: DoctorFacts): Finding[] {
     const told = describeObstacle(what, way, obstacle, layout.mailUser)
     const text = `${told.charAt(0).toUpperCase()}${told.slice(1)}.`
     const owns = `chown ${layout.mailUser}:${layout.mailGroup}`
+    if (what === logFolder && obstacle.missing === 'write') {
+      // Often /var/log, which must stay root's.
+      const own = join(obstacle.path, 'nodefilter')
+      return {
+        ...{ gravity: 'failing', code: 'out-of-reach' },
+        text: `${text} So there is no log file. Make it a folder of its own, and name a file in it in [log] file.`,
+        cure: [onPath(`install -d -m 0750 -o ${layout.mailUser} -g ${layout.mailGroup}`, own)],
+      } satisfies Finding
+    }
     return {
       ...{ gravity: 'failing', code: 'out-of-reach', text },
       // Folders that Courier itself writes to are its user's; others must only be open to it.

@@ -197,8 +197,8 @@ function answerFindings(facts: DoctorFacts): Finding[] {
   if (asked.phase === 'broken' && config.problems.length === 0) {
     const passes = config.settings.host.whenBroken === 'pass'
     const text =
-      `The host is broken and ${passes ? 'lets all mail pass unfiltered' : 'answers 451 4.3.5 to all mail'}: ` +
-      asked.problems.map(formatProblem).join('\n')
+      `The host is broken and ${passes ? 'lets all mail pass unfiltered' : 'answers 451 4.3.5 to all mail'}. ` +
+      `Mend what is named here, then have it read again:\n${asked.problems.map(formatProblem).join('\n')}`
     const cure = [tellHost('reload', facts)]
     findings.push({ gravity: passes ? 'unfiltered' : 'refused', code: 'host-broken', text, cure })
   }

@@ -30,6 +30,7 @@ import type {
   PlaceFact,
   RoomFact,
 } from './facts.ts'
+import { logFolder } from './file-findings.ts'
 import type { ProcessFact } from './processes.ts'
 
 /** What is looked at besides what `enable` looks at, so that tests can put something else in its place. */
@@ -116,7 +117,7 @@ export async function readDoctorFacts(
   return {
     ...{ name, layout, isRoot, user, given, socket },
     filterFolder: pathFact(dirname(paths.launcher)),
-    launcher: await readLauncherFact(layout, name, text, settings, isRoot ? user : null, machine, env),
+    launcher: await readLauncherFact(layout, name, text, settings, isRoot ? (user ?? 'nobody') : null, machine, env),
     link: linkFact(paths.link),
     socketListens: socket.kind === 'socket' ? await listens(socket.path) : null,
     twin: pathFact(join(dirname(sockets), 'filters', name)),
@@ -153,7 +154,7 @@ async function readLauncherFact(
   name: string,
   text: string,
   settings: LauncherSettings | null,
-  as: Identity | null,
+  as: Identity | 'nobody' | null,
   machine: CourierMachine,
   env: NodeJS.ProcessEnv,
 ): Promise<LauncherFact> {
@@ -168,8 +169,10 @@ async function readLauncherFact(
   if (settings === null) return { ...fact, starts: null }
   const { nodePath, programPath } = settings
   // As Courier's user: what a script names is not to be run by root, and it is that user who must be able to.
-  const options = { env: { PATH: env['PATH'] ?? '' }, limitMs: runLimitMs, ...(as && { uid: as.uid, gid: as.gid }) }
+  const identity = as === null || as === 'nobody' ? {} : { uid: as.uid, gid: as.gid }
+  const options = { env: { PATH: env['PATH'] ?? '' }, limitMs: runLimitMs, ...identity }
   const versionBy = async (args: readonly string[], pattern: RegExp): Promise<string | null> => {
+    if (as === 'nobody') return null
     const { status, stdout } = await machine.run(nodePath, args, options)
     return status === 0 ? (pattern.exec(stdout)?.[1] ?? null) : null
   }
@@ -263,7 +266,7 @@ function pidIn(path: string): number | null {
 function logNeeds(file: string | null): Needed[] {
   if (file === null) return []
   if (exists(file)) return [{ what: 'the log file', path: file, wanted: ['write'] }]
-  return [{ what: 'the folder of the log file', path: dirname(file), wanted: ['write', 'search'] }]
+  return [{ what: logFolder, path: dirname(file), wanted: ['write', 'search'] }]
 }
 
 function placesOf(
