@@ -11,7 +11,7 @@ import { settingsThatNeedRestart } from './config/in-force.ts'
 import type { Configuration } from './config/read.ts'
 import type { Problem } from './problem.ts'
 import type { HostSettings } from './config/settings.ts'
-import { createAnswers, nothingLoaded, type LoadHistory } from './control/answers.ts'
+import { createAnswers, nothingLoaded, type LoadHistory, type Restart } from './control/answers.ts'
 import { maxToldProblems, type ReloadResult } from './control/protocol.ts'
 import { controlSocketName, openControlServer, type AnswerRequest, type ControlServer } from './control/server.ts'
 import type { HostPhase } from './control/status.ts'
@@ -41,8 +41,8 @@ export interface DaemonOptions {
   readonly stateDirectory: string | null
   /** Reads the configuration, now and at every reload. */
   readConfiguration(): Configuration
-  /** Makes whoever started this process end it in good order and start it again; `null` where nobody would. */
-  readonly restart: (() => void) | null
+  /** Ends this process in good order, to be started again by whoever started it. */
+  readonly restart: Restart
   /** Fault points for the threads; `''` outside tests. */
   readonly faults: string
 }

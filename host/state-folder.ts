@@ -7,6 +7,9 @@ export const defaultStateDirectory = '/var/lib/nodefilter'
 /** The longest path a Unix socket can have, less the longest name in this folder. */
 const maxPathOctets = 107 - '/threads.sock'.length
 
+/** What the host itself makes there. */
+const own = /^(?:lock(?:[.-].*)?|threads\.sock|control\.sock|filters)$/
+
 /**
  * Makes sure of the folder: created with mode 0700 where it is missing.
  *
@@ -36,6 +39,15 @@ export function stateFolderProblem(path: string, files: Files): { text: string; 
   if (stats.uid !== user)
     return { text: `belongs to user ${stats.uid}, the host runs as ${user}`, cure: `chown it to user ${user}` }
   if ((stats.mode & 0o002) !== 0) return { text: 'may be written by everybody', cure: 'chmod 0700 it' }
-  if ((stats.mode & 0o077) !== 0) files.chmodSync(path, 0o700)
+  if ((stats.mode & 0o077) === 0) return null
+  // Closing a folder that others use would shut them out.
+  const stranger = files.readdirSync(path).find((name) => !own.test(name))
+  if (stranger !== undefined) {
+    return {
+      text: `may be entered by others, and holds what is not the host's: ${stranger}`,
+      cure: 'name a folder of its own in [host] state_dir, or chmod 0700 this one',
+    }
+  }
+  files.chmodSync(path, 0o700)
   return null
 }

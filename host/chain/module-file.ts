@@ -1,5 +1,5 @@
 /** From a filter's name to the file that holds it, in folders and packages that only their owner can write. */
-import { readdirSync, statSync, type Stats } from 'node:fs'
+import { accessSync, constants, readdirSync, statSync, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isPythonfilterFile } from '../../courier-compat/module-config/section-names.ts'
 import { nearMatch } from '../../courier-compat/near-match.ts'
@@ -117,10 +117,22 @@ export function checkCodePlace(path: string): { problem: LoadProblem | null; war
     }
   }
   if ((found.mode & 0o002) !== 0) return { problem: tell('may be written by everybody', 'chmod o-w it'), warning: null }
+  if (found.isDirectory() && !mayBeEntered(path))
+    return { problem: tell("may not be read or entered by the host's user", `let user ${owner} do so`), warning: null }
   if ((found.mode & 0o020) !== 0 && found.gid !== 0) {
     return { problem: null, warning: tell(`may be written by group ${found.gid}`, 'chmod g-w it unless that is meant') }
   }
   return { problem: null, warning: null }
+}
+
+/** Otherwise its filters would be told as missing, not as out of reach. */
+function mayBeEntered(folder: string): boolean {
+  try {
+    accessSync(folder, constants.R_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** `null` also for what cannot be looked at: a folder that may not be entered, links in a circle. */

@@ -83,7 +83,6 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
   const { promise: serving, resolve: tellServing } = Promise.withResolvers<Daemon>()
   let log: Log | null = null
   const reload = (): void => {
-    log?.reopen()
     // What was written while it started counts as well.
     void serving.then((host) => host.reload())
   }
@@ -136,11 +135,13 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
       },
       stateDirectory: options.stateDir ?? null,
       readConfiguration: () => {
+        // Whoever changed the files may have moved the log's as well.
+        if (unread === null) log?.reopen()
         const next = unread ?? read()
         unread = null
         return next
       },
-      restart: startsAgain(io.env, process.ppid) ? restart : null,
+      restart: { isPossible: () => startsAgain(io.env, process.ppid), begin: restart },
       faults,
     },
     platform,

@@ -29,8 +29,14 @@ export interface ControlledHost {
   linesDropped(): number
   readonly tally: Tally
   reload(): Promise<ReloadResult>
-  /** Drains and ends so that it is started again; `null` where nobody would start it. */
-  readonly restart: (() => void) | null
+  readonly restart: Restart
+}
+
+/** Ending in good order, to be started again. */
+export interface Restart {
+  /** Whether somebody would: whoever started this host may be gone by now. */
+  isPossible(): boolean
+  begin(): void
 }
 
 /** How loading went so far. */
@@ -46,7 +52,7 @@ export interface LoadHistory {
 export const nothingLoaded: LoadHistory = { filters: [], loadedMs: null, reloads: 0, refusedReload: null }
 
 const noLauncher =
-  'nothing would start this host again: no launcher of this release has started it. Under Courier, ' +
+  'nothing would start this host again: no launcher of this release has started it, or the launcher is gone. Under Courier, ' +
   '"nodefilter courier enable" writes a new launcher, and "courierfilter stop; courierfilter start" takes it into ' +
   'service (mail is deferred meanwhile); a host that something else started is restarted by that'
 
@@ -68,7 +74,7 @@ export function createAnswers(
     return {
       ...{ format: statusFormat, version: host.version, node: process.version, pid: process.pid, instance },
       ...{ phase: host.phase(), startedMs, uptimeMs: Math.round(clock.monotonicMs() - sinceMs) },
-      ...{ stateDirectory: host.stateDirectory, canRestart: host.restart !== null },
+      ...{ stateDirectory: host.stateDirectory, canRestart: host.restart.isPossible() },
       configuration: {
         ...{ directory, files, filters, loadedMs, reloads, refusedReload },
         problems: host.problems().slice(0, maxToldProblems),
@@ -95,10 +101,10 @@ export function createAnswers(
       case 'restart': {
         if (phase === 'stopping') return refused('the host is being stopped already')
         if (phase === 'starting') return refused('the host is still starting; ask again when it serves')
-        if (host.restart === null) return refused(noLauncher)
+        if (!host.restart.isPossible()) return refused(noLauncher)
         log.asked(ask)
         // Only once the answer is on its way.
-        clock.after(0, host.restart)
+        clock.after(0, () => host.restart.begin())
         return { type: 'restart', instance }
       }
       default:

@@ -428,11 +428,16 @@ t.test('a host without a control socket filters mail', async (t) => {
 })
 
 t.test('nodefilter reload', async (t) => {
-  const host = await servingHost(t, ['act'], { set: [threads] })
-  const { place } = host
+  const place = makePlace(t, 'act')
+  const logFile = place.at('log.json')
+  const host = startHost(t, place, { set: [threads, `log.file=${logFile}`] })
+  await host.ready()
   const reload = () => nodefilter(['reload', '--state-dir', place.state])
   place.list('act', 'act as other')
+  await until('the log to be written', () => existsSync(logFile))
+  renameSync(logFile, `${logFile}.1`)
   t.match(await reload(), { code: 0, out: 'reloaded: 2 filters: act other\n', err: '' })
+  await until('the log file to be opened anew', () => existsSync(logFile))
   // The runner that was replaced may be there for a while yet.
   const servingRunner = ({ runners }: HostStatus) => runners.find(({ role }) => role === 'serving')
   const first = await statusOf(place.state)

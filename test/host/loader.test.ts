@@ -609,6 +609,14 @@ ${good}export const closeFilter = ${then}`
   t.strictSame(await replies(await loaded('', broken)), [], 'an empty list is a chain of no filters')
 })
 
+const isSuperuser = process.getuid?.() === 0
+t.test('a folder that may not be entered', { skip: isSuperuser && 'the superuser may enter everything' }, async (t) => {
+  const folder = makeFolder(t, { 'f.mjs': good })
+  chmodSync(folder, 0o000)
+  t.teardown(() => chmodSync(folder, 0o700))
+  t.match(await problemsOf('f', folder), [/^F: may not be read or entered by the host's user; let user/])
+})
+
 t.test("a filter of pythonfilter's that is not here", (t) => {
   const named = { name: 'greylist', file: '/etc/pythonfilter.conf', line: 3 }
   t.match(

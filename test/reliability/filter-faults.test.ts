@@ -134,6 +134,8 @@ const blocks =
       const ask = (id: string, ...act: readonly string[]) => host.ask(pair({ id, content: orders({ act }) }))
       const good = (number: number, ...act: readonly string[]) =>
         ask(`GOOD.${round}.${number}`, ...act, `reply "250 good ${number}"`)
+      // Else all ten are in hand of the one that serves, and the culprit comes to the next, where it is alone.
+      await until('both threads to serve', async () => (await servingThreads(host)) === 2)
       const inHand = Array.from({ length: 10 }, (_, index) => good(index, `journal ${begun}`, `hold ${go}`))
       await until('ten messages in hand', () => entries(begun) === 10)
       const culprit = ask(`BAD.${round}`, `journal ${blocked}`, act)

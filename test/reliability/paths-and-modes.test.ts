@@ -11,6 +11,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { createServer, Server } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -282,6 +283,14 @@ testPromise(
     chmodSync(place.state, 0o777)
   }, 'may be written by everybody; chmod 0700 it'),
   [{ without: ['an open state folder is refused'], sees: /^the door answers 200 Ok/ }],
+)
+testPromise(
+  'R49 a folder that others use is not made the state folder, which would shut them out',
+  openFolder((place) => {
+    mkdirSync(place.state, { mode: 0o755 })
+    writeFileSync(join(place.state, 'passwd'), '')
+  }, "holds what is not the host's: passwd"),
+  [{ without: ['a shared folder is no state folder'], sees: /^the door answers 200 Ok/ }],
 )
 testPromise(
   'R49 a filter folder that everybody may write is refused',

@@ -275,8 +275,13 @@ export const protections: Readonly<Record<string, Protection>> = {
   },
   'an open state folder is closed': {
     file: 'host/state-folder.ts',
-    find: 'if ((stats.mode & 0o077) !== 0) files.chmodSync(path, 0o700)',
+    find: 'files.chmodSync(path, 0o700)',
     instead: '',
+  },
+  'a shared folder is no state folder': {
+    file: 'host/state-folder.ts',
+    find: 'if (stranger !== undefined) {',
+    instead: 'if (stranger === null) {',
   },
   'an open state folder is refused': {
     file: 'host/state-folder.ts',
