@@ -136,7 +136,7 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
       stateDirectory: options.stateDir ?? null,
       readConfiguration: () => {
         // Whoever changed the files may have moved the log's as well.
-        if (unread === null) log?.reopen()
+        if (unread === null) log.reopen()
         const next = unread ?? read()
         unread = null
         return next

@@ -8,7 +8,7 @@
  * Errors: the process ends, saying why, if a text to change is not there exactly once: a control that changed nothing
  *         would prove nothing.
  */
-import { writeSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { protections } from '../reliability/protections.ts'
 
@@ -49,13 +49,15 @@ registerHooks({
     return { ...resolved, url: url.href }
   },
   load: (url, context, nextLoad) => {
-    const loaded = nextLoad(url, context)
-    if (!url.startsWith(repository)) return loaded
+    if (!url.startsWith(repository)) return nextLoad(url, context)
     const names = [...forAll, ...namesIn(url)]
     const file = new URL(url).pathname.slice(new URL(repository).pathname.length)
-    if (!names.some((name) => protections[name] === undefined || protections[name].file === file)) return loaded
+    if (!names.some((name) => protections[name] === undefined || protections[name].file === file))
+      return nextLoad(url, context)
     try {
-      return { ...loaded, source: takeOut(file, String(loaded.source), names) }
+      // From the file itself: other hooks may have handed on octets, or code without its types.
+      const source = takeOut(file, readFileSync(new URL(file, repository), 'utf8'), names)
+      return { format: 'module-typescript', source, shortCircuit: true }
     } catch (thrown) {
       if (forAll.length === 0) throw thrown
       // In a thread an error would only end the thread.

@@ -441,7 +441,9 @@ void t.test("the manual's page", (t) => {
   const [example = ''] = /(?<=^```\n)# [^]*?(?=^```)/m.exec(page) ?? []
   const { entries, problems, warnings } = read(example)
   t.strictSame([entries.length, problems, warnings], [5, [], []], 'its example is a sound list')
-  const told = page.match(/^\/etc\/nodefilter\/filters\.conf:\d: .*$/gm)?.map((line) => line.replace(/^.*?: /, ''))
+  const told = page
+    .match(/^(?:warning: )?\/etc\/nodefilter\/filters\.conf:\d: .*$/gm)
+    ?.map((line) => line.replace(/^.*?:\d: /, ''))
   const wrong = read('w for greylst\ngreylist\nclamav FOR greylist')
   t.strictSame(
     [...wrong.warnings, ...wrong.problems].map((line) => line.replace(/^.*?: /, '')),
