@@ -10,6 +10,7 @@ import {
   readFileSync,
   readdirSync,
   readlinkSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
@@ -117,7 +118,11 @@ async function launch(test: Test, options: LaunchOptions = {}): Promise<Launched
     },
     started: (n) => until(`start ${n} of the host`, () => launched.events().filter((e) => e.event === 'start')[n]),
     errors: () => seen.errors,
-    order: (file, text = '') => writeFileSync(join(folder, file), text),
+    // Whole or not at all: an order that is read while it is written would be to end with 0.
+    order: (file, text = '') => {
+      writeFileSync(join(folder, 'order'), text)
+      renameSync(join(folder, 'order'), join(folder, file))
+    },
     readyClosed: () => seen.readyClosed,
     alive: () => processesWith(`${tag}=1`),
     ended: () => seen.end,

@@ -35,7 +35,7 @@ function watchFile(t: Test, path: string) {
 const graceMs = 500
 
 /** How much longer than its grace a stop may take on a busy machine. */
-const marginMs = 1500
+const marginMs = 3500
 
 /** 50 conversations: 20 that end in time once the stop has begun, 20 that do not, 10 with half a request. */
 const stopsUnderLoad =
@@ -74,12 +74,10 @@ const stopsUnderLoad =
     for (const answer of await Promise.all(endless)) expect(/^(451 4\.3\.2 .*\n)?$/.test(answer), `endless: ${answer}`)
     for (const answer of await Promise.all(unfinished)) expect(answer === '', `half a request: ${answer}`)
 
-    if (seen.length === 0) {
-      const next = startHost(t, place, options)
-      await next.ready()
-      expect((await next.ask(place.pair())) === '200 Ok\n', 'the next host does not serve')
-      await next.kill()
-    }
+    const next = startHost(t, place, options)
+    await next.ready()
+    expect((await next.ask(place.pair())) === '200 Ok\n', 'the next host does not serve')
+    await next.kill()
     const { missing, looks } = await watch.stop()
     expect(looks > 1000, `the socket file was looked at ${looks} times only`)
     expect(missing === 0, 'the socket file was missing for a moment')
