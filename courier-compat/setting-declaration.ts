@@ -17,7 +17,7 @@ const extraProperties: ReadonlyMap<string, readonly string[]> = new Map([
   ['number', ['min', 'max']],
   ['switch', []],
   ['choice', ['choices']],
-  ['text', []],
+  ['text', ['secret']],
   ['path', []],
   ['list', []],
   ['table', ['values']],
@@ -41,7 +41,7 @@ export function schemaProblems(schemas: unknown, reserved: readonly string[] = [
 
 function declarationProblems(declared: unknown): string[] {
   if (!isTable(declared)) return ['is not a declaration, { type, default, text }']
-  const { type, text, min, max, choices, was, unit, values } = declared
+  const { type, text, min, max, choices, was, unit, values, secret } = declared
   const extras = typeof type === 'string' ? extraProperties.get(type) : undefined
   if (extras === undefined) {
     const names = [...extraProperties.keys()]
@@ -63,6 +63,10 @@ function declarationProblems(declared: unknown): string[] {
   }
   if (extras.includes('values') && !isOneOf(values, ['text', 'list']))
     problems.push(`values ${shown(values)} is not one of text, list`)
+  if (extras.includes('secret') && !isOneOf(secret, [undefined, true, false]))
+    problems.push(`secret ${shown(secret)} is neither true nor false`)
+  if (secret === true && declared['default'] !== null)
+    problems.push('a secret has no default but null: what stands in the code is known')
   if (extras.includes('min')) problems.push(...boundProblems(String(type), min, max))
   if (extras.includes('choices') && !isChoices(choices))
     problems.push('choices is not a list of two or more different words')

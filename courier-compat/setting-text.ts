@@ -21,7 +21,7 @@ export function describeType(schema: SettingSchema): string {
     case 'choice':
       return `${schema.choices.slice(0, -1).join(', ')} or ${schema.choices.at(-1) ?? ''}`
     case 'text':
-      return 'text'
+      return schema.secret === true ? 'text, kept secret' : 'text'
     case 'path':
       return 'absolute path'
     case 'list':
@@ -33,10 +33,12 @@ export function describeType(schema: SettingSchema): string {
 
 /**
  * A checked value as an administrator writes it.
- * Shape: `(not set)` for null, `(empty)` for an empty text, list or table; these two cannot be written that way.
+ * Shape: `(not set)` for null, `(empty)` for an empty text, list or table, `(set)` for a secret; these cannot be written
+ *        that way.
  */
 export function writeValue(schema: SettingSchema, value: SettingValue): string {
   if (value === null) return '(not set)'
+  if (isSecret(schema) && value !== '') return '(set)'
   switch (schema.type) {
     case 'duration':
       return formatDuration(Number(value))
@@ -61,6 +63,11 @@ export function writeValue(schema: SettingSchema, value: SettingValue): string {
 export function writeDefault(schema: SettingSchema): string {
   const checked = checkSetting(schema, schema.default)
   return 'value' in checked ? writeValue(schema, checked.value) : '(faulty)'
+}
+
+/** Whether its value is never shown. */
+export function isSecret(schema: SettingSchema): boolean {
+  return schema.type === 'text' && schema.secret === true
 }
 
 function describeBounds(min: string | number | undefined, max: string | number | undefined): string {

@@ -75,8 +75,7 @@ export function checkSetting(schema: SettingSchema, raw: unknown): CheckedSettin
     case 'choice':
       return checkChoice(schema.choices, raw)
     case 'text':
-      if (typeof raw !== 'string') return { problem: `${shown(raw)} is no text` }
-      return raw.includes('\0') ? { problem: `${shown(raw)} contains a NUL` } : { value: raw }
+      return checkText(raw, schema.secret === true ? 'its value' : shown(raw))
     case 'path':
       return typeof raw === 'string' && raw.startsWith('/') && !raw.includes('\0')
         ? { value: raw }
@@ -178,6 +177,11 @@ function checkChoice(choices: readonly string[], raw: unknown): CheckedSetting {
   if (typeof raw === 'string' && choices.includes(raw)) return { value: raw }
   const hint = typeof raw === 'string' ? didYouMean(raw, choices) : null
   return { problem: `${shown(raw)} is not one of ${choices.join(', ')}${hint === null ? '' : `; ${hint}`}` }
+}
+
+function checkText(raw: unknown, told: string): CheckedSetting {
+  if (typeof raw !== 'string') return { problem: `${told} is no text` }
+  return raw.includes('\0') ? { problem: `${told} contains a NUL` } : { value: raw }
 }
 
 function checkWords(raw: unknown): CheckedSetting {

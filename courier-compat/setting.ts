@@ -41,7 +41,8 @@ export type SettingSchema =
   /** `yes` or `no`. */
   | Declared<'switch', boolean>
   | (Declared<'choice', string> & { readonly choices: readonly string[] })
-  | Declared<'text', string | null>
+  /** `secret`: a password or the like, which is told as `(set)` and never shown; it has no default. */
+  | (Declared<'text', string | null> & { readonly secret?: boolean })
   /** An absolute path. */
   | Declared<'path', string | null>
   /** Words separated by commas. */

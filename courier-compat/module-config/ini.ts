@@ -6,6 +6,7 @@
  * Source: spec pythonfilter 4.1, which is how Python's own reader of such files works.
  */
 import { quoted } from '../quoted.ts'
+import { quotedUnlessSecret } from '../secret-name.ts'
 import { defaultSection, renamedSection, sectionKey } from './section-names.ts'
 
 /** A part of a value: what stands on one line of the file, without the blanks around it. */
@@ -153,7 +154,9 @@ class Scan {
     const at = text.search(/[=:]/)
     const key = text.slice(0, Math.max(at, 0)).trim()
     if (key === '') {
-      const told = at < 0 ? `${quoted(text)} is neither [section] nor key = value` : 'there is no key before the value'
+      // It may well be the rest of the value above.
+      const row = quotedUnlessSecret(text, 'this', this.#section?.options.at(-1)?.key)
+      const told = at < 0 ? `${row} is neither [section] nor key = value` : 'there is no key before the value'
       const cure = 'write key = value, or indent the line deeper than the key it belongs to'
       this.#fault({ line, column, token: text, text: told, cure })
       return

@@ -26,7 +26,7 @@ export const librarySections = {
     port: { type: 'count', default: null, min: 1, max: 65_535, text: 'The port of its SQL server.' },
     db: { type: 'text', default: null, text: 'The name of its SQL data base.' },
     user: { type: 'text', default: null, text: 'The user for its SQL data base.' },
-    password: { type: 'text', default: null, text: 'The password for its SQL data base.' },
+    password: { type: 'text', default: null, secret: true, text: 'The password for its SQL data base.' },
   },
   /** Messages kept aside. */
   quarantine: {

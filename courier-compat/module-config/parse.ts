@@ -9,6 +9,7 @@ import type { PythonRemark } from '../python-value/fault.ts'
 import { Allowance } from '../python-value/limits.ts'
 import type { Position } from '../python-value/positions.ts'
 import type { PythonValue } from '../python-value/value.ts'
+import { mayBeSecret } from '../secret-name.ts'
 import { scanModuleIni } from './ini.ts'
 import type { IniOption, IniRemark } from './ini.ts'
 import { about, byPlace } from './problem.ts'
@@ -65,20 +66,16 @@ export function parseModuleConfig(text: string, file: string): ParsedModuleFile 
     for (const option of options) {
       if (option.isTorn) continue
       const { key } = option
+      const source = option.pieces.map((piece) => piece.text).join('\n')
       const inValue = (remark: PythonRemark & Position, reason: ModuleReason, token: string | null): ModuleProblem => {
         const place = placeOf(option, remark)
-        return {
-          file,
-          ...place,
-          text: `${about(name, key)}${remark.text}`,
-          cure: remark.cure,
-          section: name,
-          key,
-          token,
-          reason,
-        }
+        const told =
+          mayBeSecret(key) || mayBeSecret(source)
+            ? { text: 'its value is not written as it must be', cure: 'put a text in quotes', token: null }
+            : { text: remark.text, cure: remark.cure, token }
+        return { file, ...place, ...told, text: `${about(name, key)}${told.text}`, section: name, key, reason }
       }
-      const result = evaluatePython(option.pieces.map((piece) => piece.text).join('\n'), allowance)
+      const result = evaluatePython(source, allowance)
       if ('problem' in result) {
         problems.push(inValue(result.problem, result.problem.reason, result.problem.token || null))
         continue

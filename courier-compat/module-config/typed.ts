@@ -44,16 +44,22 @@ export function settingFromPython(schema: SettingSchema, value: PythonValue): Fr
       if (value.kind === 'bool') return taken(value.value)
       if (value.kind === 'int' && (value.value === 0 || value.value === 1)) return taken(value.value === 1)
       return refused(`${shown(value)} is neither True nor False`, 'write True or False')
-    case 'choice':
     case 'text':
+      if (schema.secret !== true || value.kind === 'str') return textFrom(value)
+      return refused('its value is no text', 'write it in quotes')
+    case 'choice':
     case 'path':
-      if (value.kind === 'str') return taken(value.value)
-      return refused(`${shown(value)} is no text`, isScalar(value) ? `write it in quotes: '${bare(value)}'` : null)
+      return textFrom(value)
     case 'list':
       return listFrom(value)
     case 'table':
       return tableFrom(schema.values, value)
   }
+}
+
+function textFrom(value: PythonValue): FromPython {
+  if (value.kind === 'str') return taken(value.value)
+  return refused(`${shown(value)} is no text`, isScalar(value) ? `write it in quotes: '${bare(value)}'` : null)
 }
 
 const unitNames = { s: 'seconds', m: 'minutes', h: 'hours', d: 'days' } as const

@@ -21,3 +21,9 @@ export function wrap(text: string, width: number): string[] {
 export function visible(text: string): string {
   return text.replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
 }
+
+/** JSON in printable ASCII: what a terminal may obey is escaped, which any reader of JSON undoes. On one line unless indented. */
+export function asciiJson(value: unknown, indent = 0): string {
+  const escape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return JSON.stringify(value, null, indent).replace(/[^ -~\n]/g, escape)
+}

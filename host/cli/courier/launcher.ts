@@ -158,6 +158,9 @@ pause() {
 exec 4<&0
 { true >&3; } 2>/dev/null || exec 3</dev/null
 
+# A core file of the host, or of what runs a filter, would hold mail and secrets.
+ulimit -c 0 2>/dev/null
+
 # By this the host knows that it may end with ${startAgainStatus}.
 ${launcherVariable}="${contract} $$"
 export ${launcherVariable}
