@@ -6,11 +6,13 @@ import { settingsChapter } from '../host/config/document.ts'
 import { hostSchemas } from '../host/config/settings.ts'
 import { bundledFilters } from '../host/chain/loader.ts'
 import { availableFilters } from '../host/chain/module-file.ts'
+import { metricsTable } from './metrics-table.ts'
 import { oldFilterTable } from './old-filter-table.ts'
 
 const marker = '<!-- The tables are made from the declarations by "npm run docs". -->\n'
 const pages = {
   'docs/config.md': `\n${settingsChapter(hostSchemas)}`,
+  'docs/metrics.md': `\n${metricsTable()}`,
   'docs/from-pythonfilter.md': `\n${oldFilterTable(new Set(availableFilters([bundledFilters])))}`,
 }
 

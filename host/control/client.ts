@@ -1,7 +1,7 @@
 /** The commands' side of the control socket: one question, one answer. */
 import { connect } from 'node:net'
 import { createFrameReader, encodeFrames } from '../runner/frames.ts'
-import { maxAnswerChars, readAnswer, type ControlAnswer, type ControlAsk } from './protocol.ts'
+import { maxAnswerChars, readAnswer, type ControlAnswer, type ControlAsk, type ControlRequest } from './protocol.ts'
 
 /** What came of a question. */
 export type Asked =
@@ -17,12 +17,17 @@ export type Asked =
 export const silenceLimitMs = 15_000
 
 /** Asks the host that listens on `path`. Never rejects. */
-export function askHost(path: string, ask: ControlAsk, limitMs: number = silenceLimitMs): Promise<Asked> {
+export function askHost(
+  path: string,
+  asked: ControlAsk | ControlRequest,
+  limitMs: number = silenceLimitMs,
+): Promise<Asked> {
+  const request: ControlRequest = typeof asked === 'string' ? { ask: asked } : asked
   return new Promise((resolve) => {
     const reader = createFrameReader(maxAnswerChars)
     const socket = connect({ path })
     // Only a reload is work: a host that says so of anything else, again and again, would keep whoever asks for ever.
-    const whole = ask === 'reload' ? undefined : setTimeout(() => endSilent(), limitMs)
+    const whole = request.ask === 'reload' ? undefined : setTimeout(() => endSilent(), limitMs)
     const endSilent = (): void => end({ kind: 'silent', text: `it gave no answer for ${limitMs / 1000} s` })
     const end = (asked: Asked): void => {
       clearTimeout(whole)
@@ -31,7 +36,7 @@ export function askHost(path: string, ask: ControlAsk, limitMs: number = silence
     }
     socket.setTimeout(limitMs, endSilent)
     socket.setEncoding('utf8')
-    socket.on('connect', () => socket.write(encodeFrames([{ ask }])))
+    socket.on('connect', () => socket.write(encodeFrames([request])))
     socket.on('error', (error: NodeJS.ErrnoException) => end(afterError(error)))
     socket.on('close', () => end({ kind: 'silent', text: 'it closed the connection without an answer' }))
     socket.on('data', (text: string) => {

@@ -4,15 +4,18 @@
  * Pure. `working` comes every few seconds while the host is busy with the request, so that silence means a host that
  * stands still. A command of a later release can talk to a host of an earlier one: what is unknown is refused in words.
  */
+import type { MetricsFormat } from '../observe/open-metrics.ts'
 import type { Problem } from '../problem.ts'
 import type { HostStatus } from './status.ts'
 
 /** What may be asked. */
-export type ControlAsk = 'status' | 'reload' | 'restart'
+export type ControlAsk = 'status' | 'metrics' | 'reload' | 'restart'
 
 /** Client -> host. */
 export interface ControlRequest {
   readonly ask: ControlAsk
+  /** With `metrics`: the form of the text; OpenMetrics where it is left out. */
+  readonly format?: MetricsFormat
 }
 
 /** What became of a reload. */
@@ -31,6 +34,7 @@ export interface ReloadResult {
 export type ControlAnswer =
   | { readonly type: 'working' }
   | { readonly type: 'status'; readonly status: HostStatus }
+  | { readonly type: 'metrics'; readonly text: string }
   | { readonly type: 'reload'; readonly result: ReloadResult }
   /** The host drains, ends, and is started again; `instance` is that of the host that ends. */
   | { readonly type: 'restart'; readonly instance: string }
@@ -40,7 +44,7 @@ export type ControlAnswer =
 /** A longer request is none. */
 export const maxRequestChars = 1000
 
-/** A longer answer is none: a status holds bounded tables, and a reload's problems are cut to `maxToldProblems`. */
+/** A longer answer is none: a status and metrics hold bounded tables, and a reload's problems are cut to `maxToldProblems`. */
 export const maxAnswerChars = 4 * 1024 * 1024
 
 /** So many problems or warnings of one reload are told; the log has as many. */
@@ -49,14 +53,15 @@ export const maxToldProblems = 100
 /** While a request takes longer, the host says `working` this often. */
 export const workingEveryMs = 2000
 
-const asks: readonly string[] = ['status', 'reload', 'restart'] satisfies ControlAsk[]
+const asks: readonly string[] = ['status', 'metrics', 'reload', 'restart'] satisfies ControlAsk[]
 
 /** Checks a request. Errors: a string saying what is wrong. */
 export function readRequest(frame: unknown): ControlRequest | string {
   const ask = typeof frame === 'object' && frame !== null && 'ask' in frame ? frame.ask : null
   if (typeof ask !== 'string') return 'a request is a JSON object with "ask"'
   if (!asks.includes(ask)) return `this host cannot "${ask.slice(0, 40)}"; it knows ${asks.join(', ')}`
-  return { ask: ask as ControlAsk }
+  const isPrometheus = typeof frame === 'object' && frame !== null && 'format' in frame && frame.format === 'prometheus'
+  return isPrometheus ? { ask: ask as ControlAsk, format: 'prometheus' } : { ask: ask as ControlAsk }
 }
 
 /**
@@ -70,6 +75,7 @@ export function readAnswer(frame: unknown): ControlAnswer | null {
   const known =
     answer['type'] === 'working' ||
     (answer['type'] === 'status' && isObject(answer['status'])) ||
+    (answer['type'] === 'metrics' && typeof answer['text'] === 'string') ||
     (answer['type'] === 'reload' && isObject(answer['result'])) ||
     (answer['type'] === 'restart' && typeof answer['instance'] === 'string') ||
     (answer['type'] === 'refused' && typeof answer['text'] === 'string')

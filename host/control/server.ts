@@ -1,5 +1,5 @@
 /**
- * The control socket: `nodefilter status`, `reload` and `restart` ask here. Whatever a client sends or leaves out, it
+ * The control socket: `nodefilter status`, `metrics`, `top`, `reload` and `restart` ask here. Whatever a client sends or leaves out, it
  * costs its own connection and nothing else.
  */
 import { createServer, type Socket } from 'node:net'

@@ -1,5 +1,8 @@
 /** What `nodefilter status` is told: plain data, as it crosses the control socket and stands in `--json`. */
 import type { SettingInForce } from '../config/in-force.ts'
+import type { DoorCounts } from '../doors/door.ts'
+import type { HostProcessFacts } from '../observe/process-facts.ts'
+import type { RunnerTally } from '../observe/runner-tally.ts'
 import type { TallySnapshot } from '../observe/tally.ts'
 import type { Problem } from '../problem.ts'
 import type { LaneStatus } from '../runner/supervisor.ts'
@@ -32,9 +35,17 @@ export interface HostStatus {
   /** Messages that came in and have no answer yet, and those among them that no thread has yet. */
   readonly inHand: number
   readonly waiting: number
+  /** How many may wait. */
+  readonly maxWaiting: number
   /** What happened since the start. */
   readonly tally: TallySnapshot
-  readonly runners: readonly LaneStatus[]
+  /** The runners that are there. */
+  readonly runners: readonly RunnerStatus[]
+  /** What happened to runners since the start. */
+  readonly runnerTally: readonly RunnerTally[]
+  /** Alerts about messages that end threads or runners again and again. */
+  readonly poisonAlerts: number
+  readonly process: HostProcessFacts
   readonly log: { readonly linesDropped: number }
   readonly settings: readonly SettingInForce[]
 }
@@ -48,8 +59,9 @@ export interface ConfigurationStatus {
   readonly filters: readonly string[]
   /** When what runs was loaded; `null` where nothing could be yet. */
   readonly loadedMs: number | null
-  /** How many reloads took over. */
+  /** How many reloads took over, and how many were refused. */
   readonly reloads: number
+  readonly reloadsRefused: number
   /** The last reload, if it was refused. */
   readonly refusedReload: { readonly atMs: number; readonly problems: readonly Problem[] } | null
   /** Why the host is broken. */
@@ -63,4 +75,11 @@ export interface DoorStatus {
   readonly name: string
   readonly path: string
   readonly open: boolean
+  readonly maxConnections: number
+  readonly counts: DoorCounts
+}
+
+/** A runner, and the resident memory of its process; `null` where none runs, or the system does not tell. */
+export interface RunnerStatus extends LaneStatus {
+  readonly residentOctets: number | null
 }

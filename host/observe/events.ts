@@ -44,6 +44,8 @@ export function createEvents(log: Log) {
       tell('info', 'host-started', { version, pid: process.pid, node: process.version, stateDirectory }),
     hostStopping: (reason: string, inHand: number) => tell('info', 'host-stopping', { reason, inHand }),
     hostStopped: (reason: string) => tell('info', 'host-stopped', { reason }),
+    leftOversRemoved: (files: number, failures: readonly string[]) =>
+      tell(failures.length === 0 ? 'info' : 'warn', 'left-overs-removed', { files, failures }),
     doorOpened: (door: string, path: string) => tell('info', 'door-opened', { door, path }),
     doorDisabled: (door: string) =>
       tell('warn', 'door-disabled', { door, cause: 'the configuration says so: nothing is filtered through it' }),
@@ -110,10 +112,28 @@ export function createEvents(log: Log) {
     runnerStarted: (lane: string, pid: number) => tell('info', 'runner-started', { lane, pid }),
     runnerEnded: (lane: string, pid: number, cause: string, inHand: number) =>
       tell('warn', 'runner-ended', { lane, pid, cause, inHand }),
+    runnerRecycled: (lane: string, pid: number, reason: string, answered: number, memory: number | null) =>
+      tell('info', 'runner-recycled', { lane, pid, reason, answered, memory }),
+    recycleFailed: (lane: string, reason: string, cause: string) =>
+      tell('error', 'recycle-failed', { lane, reason, cause }),
+    runnersGrouped: (limitsMemory: boolean, killsAll: boolean) =>
+      tell('debug', 'runners-grouped', { limitsMemory, killsAll }),
+    /** The alert: a message that ended its thread or runner once more, or is not run any more because of that. */
+    poisonMessage: (
+      id: string,
+      queueId: string,
+      sender: string | null,
+      kills: number | null,
+      filter: string | null,
+      cause: string,
+    ) =>
+      tell('error', 'poison-message', { id, queueId: queueId === '' ? null : queueId, sender, kills, filter, cause }),
     threadLost: (lane: string, slot: number, cause: string, inHand: number) =>
       tell('warn', 'thread-lost', { lane, slot, cause, inHand }),
     threadBlocked: (lane: string, slot: number, ms: number, queueId: string | null, filter: string | null) =>
       tell('warn', 'thread-blocked', { lane, slot, ms: Math.round(ms), queueId, filter }),
+    /** Something of one message was left in a thread, which is replaced before the next one. */
+    threadUnclean: (lane: string, slot: number, cause: string) => tell('warn', 'thread-unclean', { lane, slot, cause }),
     threadStuck: (lane: string, slot: number) =>
       tell('warn', 'thread-stuck', { lane, slot, cause: 'it cannot be ended; its runner is' }),
     strayIgnored: (lane: string, slot: number, cause: string) => tell('warn', 'stray-ignored', { lane, slot, cause }),

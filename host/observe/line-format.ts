@@ -36,10 +36,12 @@ const prefixes: Readonly<Record<Level, string>> = { error: 'ERR: ', warn: 'WARN:
  */
 export function textLine(event: LogEvent, maxOctets: number = maxTextLine): string {
   let line = prefixes[event.level] + (event.text ?? event.event)
-  const fields = event.text === undefined ? Object.entries(event.fields) : []
-  for (const [index, [key, value]] of fields.entries()) {
+  const keys = event.text === undefined ? Object.keys(event.fields) : []
+  const lastKey = keys.at(-1)
+  for (const key of keys) {
+    const value = event.fields[key]
     if (value === null || value === undefined) continue
-    line += ` ${key}=${shown(value, index === fields.length - 1 ? maxOctets : maxTextField)}`
+    line += ` ${key}=${shown(value, key === lastKey ? maxOctets : maxTextField)}`
   }
   return line.length <= maxOctets ? line : `${line.slice(0, maxOctets - 3)}...`
 }
