@@ -18,6 +18,7 @@ import { makeCourierFolder, settingE0 } from '../test/helpers/courier-folder.ts'
 import { median, rowCells, rowHeading, type Row } from './figures.ts'
 import { startBareServer, startLoadGenerator } from './load-generator.ts'
 import { bareRow, measureBeside, type Bench, type Target } from './measure.ts'
+import { targetChains, targetHeading, targetMails, targetRows } from './targets.ts'
 
 /** The chains, as filters.conf has them. None of these filters edits the messages here, so files can be used again. */
 const chains: Readonly<Record<string, readonly string[]>> = {
@@ -35,8 +36,9 @@ const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
-    chain: { type: 'string', multiple: true, default: Object.keys(chains) },
-    mail: { type: 'string', multiple: true, default: Object.keys(mails) },
+    check: { type: 'boolean', default: false },
+    chain: { type: 'string', multiple: true },
+    mail: { type: 'string', multiple: true },
     concurrency: { type: 'string', multiple: true, default: concurrencies.map(String) },
     rounds: { type: 'string' },
     seconds: { type: 'string' },
@@ -44,6 +46,8 @@ const { values: options } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 })
+const chosenChains = options.chain ?? (options.check ? targetChains : Object.keys(chains))
+const chosenMails = options.mail ?? (options.check ? targetMails : Object.keys(mails))
 const rounds = Number(options.rounds ?? (options.quick ? 1 : 5))
 const seconds = Number(options.seconds ?? (options.quick ? 0.5 : 1))
 
@@ -51,6 +55,7 @@ const help = `usage: npm run bench:here -- [OPTION]...
 
   --quick             one short round: a look, not a measurement
   --json              one JSON object instead of the table
+  --check             measures only what has a target, and says which are met
   --chain NAME        only this chain: ${Object.keys(chains).join(', ')}; may be given again
   --mail SIZE         only this mail: ${Object.keys(mails).join(', ')}; may be given again
   --concurrency N     so many messages at once, at most ${pairsPerMail}; may be given again
@@ -74,7 +79,7 @@ async function benchmark(): Promise<void> {
   try {
     const rows: Row[] = []
     const bench: Bench = { bare, bareSocket, generator, bareRuns: new Map(), rounds, seconds }
-    for (const chain of options.chain) {
+    for (const chain of chosenChains) {
       note(`chain ${chain}`)
       rows.push(...(await measureChain(chain, home, bench)))
     }
@@ -105,7 +110,7 @@ async function measureChain(chain: string, benchHome: string, bench: Bench): Pro
     nodeOptions: profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`],
   })
   try {
-    const loads = options.mail.map((mail) => ({ mail, pairs: makePairs(host, mail) }))
+    const loads = chosenMails.map((mail) => ({ mail, pairs: makePairs(host, mail) }))
     const sizes = loads.map(({ pairs }) => pairs.map(sizesOf).join())
     const targets: Target[] = loads.map(({ mail, pairs }) => ({ mail, requests: pairs.map(requestFor) }))
     // The first messages pay for compiling; nobody's production is made of them.
@@ -159,7 +164,7 @@ function report(rows: readonly Row[]): void {
   if (options.json) return void process.stdout.write(`${JSON.stringify({ machine, rows }, null, 2)}\n`)
   process.stdout.write(formatTable(rowHeading, rows.map(rowCells)))
   process.stdout.write(`Node ${machine.node}, ${machine.cores} cores, ${rounds} x ${seconds} s a row.\n`)
-  for (const chain of options.chain) {
+  for (const chain of chosenChains) {
     const factors = options.concurrency.map(Number).flatMap((concurrency) => {
       const [small, large] = Object.keys(mails).map((mail) =>
         rows.find((row) => row.chain === chain && row.mail === mail && row.concurrency === concurrency),
@@ -171,6 +176,7 @@ function report(rows: readonly Row[]): void {
     process.stdout.write(`${chain}: a mail of 600 KB takes ${times} times as long as one of 1 KB.
 `)
   }
+  if (options.check) process.stdout.write(`\n${formatTable(targetHeading, targetRows(rows))}`)
 }
 
 function note(text: string): void {

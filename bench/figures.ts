@@ -41,6 +41,7 @@ export function rowCells(row: Row): string[] {
     row.ofBare.toFixed(2),
     row.p50Ms.toFixed(2),
     row.p99Ms.toFixed(2),
+    (row.p99Ms / row.p50Ms).toFixed(1),
     whole(row.hostCpuUs),
     whole(row.runnerCpuUs),
     whole(row.hostOctets, 2 ** 20),
@@ -50,6 +51,16 @@ export function rowCells(row: Row): string[] {
 
 /** The headings of `rowCells`. The CPU time is that of one message. */
 export const rowHeading = [
-  ...['chain', 'mail', 'at once', 'mails/s', 'of bare', 'p50 ms', 'p99 ms'],
+  ...['chain', 'mail', 'at once', 'mails/s', 'of bare', 'p50 ms', 'p99 ms', 'p99/p50'],
   ...['host µs', 'runner µs', 'host MiB', 'runner MiB'],
 ]
+
+/** The slope of the line that fits the points best (least squares); 0 for less than two points. */
+export function slope(points: readonly (readonly [x: number, y: number])[]): number {
+  const mean = (at: 0 | 1): number => points.reduce((sum, point) => sum + point[at], 0) / points.length
+  const [meanX, meanY] = [mean(0), mean(1)]
+  const spread = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0)
+  return spread === 0 || points.length < 2
+    ? 0
+    : points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0) / spread
+}

@@ -11,6 +11,26 @@ export function residentOctets(pid: number): number | null {
   }
 }
 
+/** Where the resident memory of a process comes from, in octets. */
+export interface MemoryParts {
+  /** Its own: heap, buffers, stacks. */
+  readonly own: number
+  /** Pages of files (the program itself, mostly), which processes that run the same program share. */
+  readonly ofFiles: number
+  readonly resident: number
+}
+
+/** The parts of a process's memory; `null` where there is no such process, or no /proc. */
+export function memoryParts(pid: number): MemoryParts | null {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    const octets = (key: string): number => Number(new RegExp(`^${key}:\\s+([0-9]+) kB$`, 'm').exec(status)?.[1]) * 1024
+    return { own: octets('RssAnon') + octets('RssShmem'), ofFiles: octets('RssFile'), resident: octets('VmRSS') }
+  } catch {
+    return null
+  }
+}
+
 /** CPU time that a process has used so far, all its threads together, in ms; `null` as above. */
 export function cpuMs(pid: number): number | null {
   try {
@@ -20,6 +40,13 @@ export function cpuMs(pid: number): number | null {
   } catch {
     return null
   }
+}
+
+/** CPU time that the whole machine has used so far, in ms: all but idling and waiting for disks. */
+export function machineCpuMs(): number {
+  const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n', 1)
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softIrq = 0] = line.trim().split(/\s+/).slice(1).map(Number)
+  return (user + nice + system + irq + softIrq) * 10
 }
 
 /** The children of a process. */

@@ -22,6 +22,8 @@ export interface HostProcessOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Options for Node itself. */
   readonly nodeOptions?: readonly string[]
+  /** The program's main file; the one of this checkout unless given. */
+  readonly program?: string
 }
 
 /** A host that answers. */
@@ -37,7 +39,7 @@ export interface HostProcess {
   stop(): Promise<number | null>
 }
 
-const program = join(import.meta.dirname, '../../host/main.ts')
+const ownProgram = join(import.meta.dirname, '../../host/main.ts')
 const startLimitMs = 60_000
 /** Courier waits 15 s in all; whoever needs longer than this has hung. */
 const stopLimitMs = 20_000
@@ -58,7 +60,7 @@ export function removeHome(home: string): void {
 
 /** Starts a host; resolves when it is ready. Errors: Error with the end of its log if it ends instead. */
 export async function startHost(options: HostProcessOptions): Promise<HostProcess> {
-  const { home, nodeOptions = [] } = options
+  const { home, nodeOptions = [], program = ownProgram } = options
   const socketDirectory = join(home, 'allfilters')
   const spoolDirectory = join(home, 'tmp')
   for (const folder of [socketDirectory, spoolDirectory]) mkdirSync(folder, { mode: 0o770 })
