@@ -8,6 +8,7 @@ import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import type { launcherScript } from '../../host/cli/courier/launcher.ts'
 import { converse, requestOf } from './converse.ts'
 import { nodeOptions } from './node-options.ts'
 import { makePair, type Pair, type PairOptions } from './pair.ts'
@@ -64,8 +65,16 @@ export interface HostOptions {
   readonly without?: readonly string[]
   /** See host/platform/faults.ts. */
   readonly faults?: string
+  /** Modules of test/helpers that its processes load first. */
+  readonly preload?: readonly string[]
+  /** Makes the launcher that Courier runs, and that starts the host again when it dies. `pid` is then the launcher's. */
+  readonly launcher?: typeof launcherScript
+  /** More of its environment, which is small otherwise. */
+  readonly env?: Readonly<Record<string, string>>
   /** The file mode mask of the host. */
   readonly umask?: number
+  /** How many files it may have open (`ulimit -n`). */
+  readonly openFiles?: number
 }
 
 /** A started host. */
@@ -86,6 +95,9 @@ export interface HostProcess {
   /** The summary line of the message with this queue id. */
   settled(queueId: string): Promise<string>
   signal(name: NodeJS.Signals): void
+  /** Stops reading its log, as a stopped logger does, and goes on. */
+  pauseLog(): void
+  resumeLog(): void
   /** Ends standard input, and waits for the end. */
   stop(): Promise<HostEnd>
   /** SIGKILL, and waits for the end. */
@@ -117,25 +129,23 @@ export function startHost(t: Test, place: Place, options: HostOptions = {}): Hos
     `chain.filter_path=${place.filters}, ${fixtureFilters}`,
     ...(options.set ?? []),
   ]
-  const args = [
-    ...[
-      ...nodeOptions(options.without),
-      join(repository, 'host/main.ts'),
-      'run',
-      '-c',
-      place.config,
-      '--state-dir',
-      place.state,
-    ],
-    ...settings.flatMap((setting) => ['--set', setting]),
-  ]
+  const program = join(repository, 'host/main.ts')
+  const execArgs = nodeOptions(options.without, options.preload)
+  const sets = settings.flatMap((setting) => ['--set', setting])
+  const [file, ...args] =
+    options.launcher !== undefined
+      ? ['/bin/sh', writeLauncher(place, settings, options.launcher, program, execArgs)]
+      : [process.execPath, ...execArgs, program, 'run', '-c', place.config, '--state-dir', place.state, ...sets]
   const mask = process.umask(options.umask ?? 0o022)
   // The environment is the test's own: what a test runner put into ours must not reach the host.
   const env = {
     PATH: process.env['PATH'],
+    ...options.env,
     ...(options.faults === undefined ? {} : { NODEFILTER_FAULTS: options.faults }),
   }
-  const child = spawn(process.execPath, args, {
+  const { openFiles } = options
+  const limit = ['-c', `ulimit -n ${openFiles ?? ''} && exec "$0" "$@"`, file, ...args]
+  const child = spawn(openFiles === undefined ? file : '/bin/sh', openFiles === undefined ? args : limit, {
     cwd: '/',
     env,
     stdio: [stdin.read, 'ignore', stderr.write, start.write],
@@ -172,15 +182,18 @@ export function startHost(t: Test, place: Place, options: HostOptions = {}): Hos
   }
   const runners = new Set<number>()
   const killHost = (): void => {
-    for (const pid of childrenOf(child.pid ?? 0)) runners.add(pid)
+    const children = childrenOf(child.pid ?? 0)
+    const isLaunched = options.launcher !== undefined
+    for (const pid of isLaunched ? children.flatMap(childrenOf) : children) runners.add(pid)
     child.kill('SIGKILL')
+    if (isLaunched) for (const pid of children) killProcess(pid)
   }
   t.teardown(async () => {
     endInput()
     killHost()
     await ended
     // They end by themselves, but for those of hosts from which that was taken out.
-    for (const pid of runners) killGroup(pid)
+    for (const pid of runners) killProcess(-pid)
   })
 
   const logged = async (pattern: RegExp, limitMs = 10_000): Promise<string> => {
@@ -206,6 +219,8 @@ export function startHost(t: Test, place: Place, options: HostOptions = {}): Hos
     ask: (pair) => converse(socketPath, requestOf(pair)),
     settled: (queueId) => logged(new RegExp(` settled .*queueId=${queueId.replaceAll('.', '\\.')} `)),
     signal: (name) => void child.kill(name),
+    pauseLog: () => void logPipe.pause(),
+    resumeLog: () => void logPipe.resume(),
     stop: () => {
       endInput()
       return ended
@@ -224,8 +239,29 @@ export async function servingHost(t: Test, list: readonly string[], options: Hos
   return host
 }
 
+/** Writes the launcher as `nodefilter courier enable` does; what it cannot hand on as options is put into nodefilter.conf. */
+function writeLauncher(
+  place: Place,
+  settings: readonly string[],
+  script: typeof launcherScript,
+  programPath: string,
+  execArgs: readonly string[],
+): string {
+  const sections = Map.groupBy(settings, (setting) => setting.slice(0, setting.indexOf('.')))
+  const text = [...sections].flatMap(([name, lines]) => [
+    `[${name}]`,
+    ...lines.map((line) => line.slice(name.length + 1)),
+  ])
+  writeFileSync(join(place.config, 'nodefilter.conf'), `${text.join('\n')}\n`)
+  const folders = { configDirectory: place.config, stateDirectory: place.state }
+  // The socket is named after the launcher's file.
+  const path = place.at('filters/nodefilter')
+  writeFileSync(path, script({ nodePath: process.execPath, programPath, execArgs, ...folders }), { mode: 0o755 })
+  return path
+}
+
 /** The processes that a process has started and that still run. */
-function childrenOf(pid: number): number[] {
+export function childrenOf(pid: number): number[] {
   try {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number)
   } catch {
@@ -233,9 +269,10 @@ function childrenOf(pid: number): number[] {
   }
 }
 
-function killGroup(pid: number): void {
+/** A process, or with a negative id a group. */
+function killProcess(pid: number): void {
   try {
-    process.kill(-pid, 'SIGKILL')
+    process.kill(pid, 'SIGKILL')
   } catch {
     // It has ended, as it should.
   }

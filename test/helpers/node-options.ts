@@ -4,9 +4,13 @@ import type { Test } from 'tap'
 const compileCache = new URL('./compile-cache.mjs', import.meta.url).href
 const withoutHook = new URL('./without.mjs', import.meta.url)
 
-/** For a process of the program. `without` are protections to take out of it: names in test/reliability/protections.ts. */
-export function nodeOptions(without: readonly string[] = []): string[] {
-  const options = ['--import', compileCache]
+/**
+ * For a process of the program. `without` are protections to take out of it: names in test/reliability/protections.ts;
+ * `preload` are modules of this folder that all its processes and threads load first.
+ */
+export function nodeOptions(without: readonly string[] = [], preload: readonly string[] = []): string[] {
+  const urls = [compileCache, ...preload.map((file) => new URL(file, import.meta.url).href)]
+  const options = urls.flatMap((url) => ['--import', url])
   if (without.length === 0) return options
   const hook = new URL(withoutHook)
   hook.searchParams.set('without', without.join(','))

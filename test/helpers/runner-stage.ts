@@ -26,8 +26,8 @@ export interface RunnerStage {
   readonly runner: (n: number) => Promise<FakeRunner>
   /** How many were started. */
   readonly started: () => number
-  /** A pair in the spool. */
-  readonly pair: () => OpenedPair
+  /** A pair in the spool; each is another message unless its content is handed in. */
+  readonly pair: (content?: string) => OpenedPair
   /** Runs a message, with so much time left. */
   readonly ask: (limitMs?: number, pair?: OpenedPair) => Promise<RunResult>
   readonly plan: SupervisorPlan
@@ -74,6 +74,8 @@ export async function openRunnerStage(
   const lines = await openLineServer(join(root, 'threads.sock'), platform.files)
   const plan: SupervisorPlan = {
     chain: loadPlan(entriesOf('e')),
+    ...{ maxMemoryOctets: 1e9, cgroup: 'off', recycle: { maxMessages: 0, memoryOctets: 1e9 } },
+    poison: { limit: 3, memoryMs: 86_400_000, answer: 'defer' },
     ...{ threads: 2, messagesPerThread: 1, maxHeapOctets: 1e8, blockedLimitMs: 2000, startLimitMs: 9000 },
     ...{ linesPerSecond: 100, maxWaiting: 10, faults: '' },
     ...changes,
@@ -88,7 +90,9 @@ export async function openRunnerStage(
     rmSync(root, { recursive: true, force: true })
   })
   const spool = openSpool(join(root, 'tmp'), platform.files)
-  const pair = (): OpenedPair => openPair(makePair(spool.path), spool, platform.files)
+  let pairs = 0
+  const pair = (content = `Subject: ${++pairs}\n\ntext\n`): OpenedPair =>
+    openPair(makePair(spool.path, { content }), spool, platform.files)
   return {
     ...{ supervisor, log, runner: runners.next, started: runners.started, pair, plan },
     ask: (limitMs = 2500, opened = pair()) => {
