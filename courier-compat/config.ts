@@ -13,12 +13,23 @@ export { openCourierConfig } from './config/courier-config.ts'
 export type { CourierConfig, CourierConfigOptions } from './config/courier-config.ts'
 export type { ProgramRunner } from './config/layout.ts'
 
+let trustMs = 0
+
+/**
+ * From now on a file that was looked at this short a time ago is not looked at again, so that an administrator's change
+ * acts that much later. For hosts: with many messages a second, looking is what most of these functions cost.
+ */
+export function trustConfiguration(forMs: number): void {
+  trustMs = forMs
+  machine = null
+}
+
 let machine: { readonly of: string; readonly config: CourierConfig } | null = null
 
 /** Found again where the environment names another folder than before. */
 function ofMachine(): CourierConfig {
   const of = `${process.env['sysconfdir'] ?? ''}\0${process.env['prefix'] ?? ''}`
-  if (machine?.of !== of) machine = { of, config: openCourierConfig() }
+  if (machine?.of !== of) machine = { of, config: openCourierConfig({ trustMs }) }
   return machine.config
 }
 

@@ -46,6 +46,8 @@ function withFile<Result>(path: string, flags: number, use: (fd: number) => Resu
 function contentOf(fd: number, path: string): Buffer {
   const stat = fstatSync(fd)
   if (!stat.isFile()) throw new Error(`control file ${path} is not a regular file`)
+  // What is appended here would go into a file of another name.
+  if (stat.nlink !== 1) throw new Error(`control file ${path} has ${stat.nlink} names`)
   if (stat.size > maxControlOctets) {
     throw new Error(`control file ${path} has ${stat.size} octets, more than the limit of ${maxControlOctets}`)
   }

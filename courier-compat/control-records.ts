@@ -82,19 +82,25 @@ export function recipientsOf(records: ControlRecords): RecipientRecord[] {
   const originals = valuesOf(records, 'R')
   const dsns = valuesOf(records, 'N')
   const done = doneIndexes(records)
-  const none = Buffer.alloc(0)
   return valuesOf(records, 'r').map((address, index) => ({
     index,
     address,
-    original: originals[index] ?? none,
-    dsn: dsns[index] ?? none,
+    original: originals[index] ?? noOctets,
+    dsn: dsns[index] ?? noOctets,
     done: done.has(index),
   }))
 }
 
+const noOctets = Buffer.alloc(0)
+const noIndexes: ReadonlySet<number> = new Set()
+
 /** The numbers that `S` and `F` records name, whether or not there is such a recipient. `D` (deferred) is not done. */
 function doneIndexes(records: ControlRecords): ReadonlySet<number> {
-  return new Set([...valuesOf(records, 'S'), ...valuesOf(records, 'F')].map(atoi))
+  const delivered = valuesOf(records, 'S')
+  const failed = valuesOf(records, 'F')
+  // So in nearly every message: nobody has tried to deliver it yet.
+  if (delivered.length === 0 && failed.length === 0) return noIndexes
+  return new Set([...delivered, ...failed].map(atoi))
 }
 
 /**

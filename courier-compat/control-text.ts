@@ -9,7 +9,6 @@ import { isUtf8 } from 'node:buffer'
 
 /** What the text of bytes that are not valid UTF-8 begins with. */
 const malformedPrefix = '(malformed utf8):'
-const malformedPrefixBytes = Buffer.from(malformedPrefix)
 
 /**
  * Writes bytes as text. No two values have the same text, so comparing texts is comparing bytes.
@@ -19,9 +18,12 @@ const malformedPrefixBytes = Buffer.from(malformedPrefix)
  *        that begins with the prefix is encoded too, or it could be taken for the encoding of something else.
  */
 export function textOf(bytes: Uint8Array): string {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const isPlain = isUtf8(buffer) && !buffer.subarray(0, malformedPrefixBytes.length).equals(malformedPrefixBytes)
-  return isPlain ? buffer.toString('utf8') : malformedPrefix + percentEncoded(buffer)
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (isUtf8(buffer)) {
+    const text = buffer.toString('utf8')
+    if (!text.startsWith(malformedPrefix)) return text
+  }
+  return malformedPrefix + percentEncoded(buffer)
 }
 
 /**

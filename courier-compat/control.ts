@@ -11,10 +11,10 @@
  */
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { appendToControlFile, readControlFile } from './control-file.ts'
 import { additionBytes, changeBytes, parseControl, recipientsOf, valuesOf } from './control-records.ts'
 import { bytesOf, textOf } from './control-text.ts'
 import type { ControlRecords, RecipientBytes, RecipientChange } from './control-records.ts'
+import { appendToControl, controlRecordsAt, madeOfControl } from './shared-reading.ts'
 import type { Recipient } from './filter.ts'
 
 export type { RecipientBytes, RecipientChange } from './control-records.ts'
@@ -89,7 +89,7 @@ export function getLines(controlPaths: readonly string[], key: string, maxLines?
   }
   const lines: string[] = []
   for (const path of controlPaths) {
-    for (const value of valuesOf(readRecords(path), key)) {
+    for (const value of valuesOf(controlRecordsAt(path), key)) {
       lines.push(textOf(value))
       if (lines.length === maxLines) return lines
     }
@@ -144,7 +144,11 @@ export function getRecipientsData(controlPaths: readonly string[]): RecipientDat
 
 /** All recipients over all files, done or not, each with its place. */
 export function readRecipients(controlPaths: readonly string[]): ControlRecipient[] {
-  return readAll(controlPaths).flatMap(placedRecipients)
+  const files = eachOnce(controlPaths)
+  const recipients = madeOfControl('recipients', files, (all) =>
+    all.flatMap((records, index) => placedRecipients({ file: files[index] ?? '', records })),
+  )
+  return [...recipients]
 }
 
 /**
@@ -173,7 +177,12 @@ export function getControlData(controlPaths: readonly string[]): ControlData {
  * about that is each filter's own matter.
  */
 export function readControl(controlPaths: readonly string[]): ControlFacts {
-  return factsOf(readAll(controlPaths))
+  const files = eachOnce(controlPaths)
+  return madeOfControl('facts', files, (all) => {
+    const facts = factsOf(all.map((records, index) => ({ file: files[index] ?? '', records })))
+    Object.freeze(facts.recipients)
+    return Object.freeze(facts)
+  })
 }
 
 /** As `readControl`, from contents that were read already, one for each control file in order. */
@@ -181,26 +190,40 @@ export function parseControlFacts(contents: readonly Buffer[]): ControlFacts {
   return factsOf(contents.map((content) => ({ file: '', records: parseControl(content) })))
 }
 
-function factsOf(all: ReturnType<typeof readAll>): ControlFacts {
-  const values = (key: string) => all.flatMap(({ records }) => valuesOf(records, key)).map(textOf)
-  const environment = values('O')
+function factsOf(all: readonly PlacedRecords[]): ControlFacts {
+  const first = (key: string): string | null => {
+    for (const { records } of all) {
+      const [value] = valuesOf(records, key)
+      if (value !== undefined) return textOf(value)
+    }
+    return null
+  }
+  const environment = all.flatMap(({ records }) => valuesOf(records, 'O').map(textOf))
   const ipText = clientIpText(environment)
   const clientIp = ipText === null ? null : canonicalIp(ipText)
-  const sender = values('s')[0] ?? ''
+  const sender = first('s') ?? ''
   return {
-    id: values('M')[0] ?? '',
+    id: first('M') ?? '',
     sender: sender === '' ? null : sender,
-    recipients: all
-      .flatMap(placedRecipients)
-      .filter(isPending)
-      .map(({ address, original, dsn }) => ({ address, original, dsn })),
-    authUser: values('i')[0] ?? null,
+    recipients: all.flatMap(pendingOf),
+    authUser: first('i'),
     clientIp,
     invalidClientIp: clientIp === null ? ipText : null,
-    source: values('u')[0] ?? '',
-    receivedFrom: values('f')[0] ?? null,
+    source: first('u') ?? '',
+    receivedFrom: first('f'),
     relayClient: environment.some((line) => line.startsWith('RELAYCLIENT=')),
   }
+}
+
+/** Without what only changes need: this runs for every message. */
+function pendingOf({ records }: PlacedRecords): Recipient[] {
+  return recipientsOf(records)
+    .filter(({ done }) => !done)
+    .map(({ address, original, dsn }) => ({
+      address: textOf(address),
+      original: textOf(original),
+      dsn: textOf(dsn),
+    }))
 }
 
 /**
@@ -225,7 +248,7 @@ export function addRecipientData(controlPaths: readonly string[], data: Recipien
   const file = controlPaths.at(-1)
   if (file === undefined) throw new Error('there is no control file to add a recipient to')
   const added: RecipientBytes = { address: bytesOf(address), original: bytesOf(original), dsn: Buffer.from(dsn) }
-  appendToControlFile(file, (content) => additionBytes(content, [added]))
+  appendToControl(file, (content) => additionBytes(content, [added]))
 }
 
 /**
@@ -262,7 +285,7 @@ export function changeRecipients(
   nowMs = Date.now(),
 ): readonly RecipientChange[] {
   let applied: readonly RecipientChange[] = []
-  appendToControlFile(file, (content) => {
+  appendToControl(file, (content) => {
     const change = changeBytes(content, changes, nowMs)
     applied = change?.applied ?? []
     return change?.bytes ?? null
@@ -272,20 +295,28 @@ export function changeRecipients(
 
 const removed = 'removed by a mail filter'
 
-function readRecords(path: string): ControlRecords {
-  return parseControl(readControlFile(path))
+/** Each file once: a path given twice must not make its recipients look like duplicates of themselves. */
+function eachOnce(controlPaths: readonly string[]): readonly string[] {
+  return controlPaths.length === 1 ? controlPaths : [...new Set(controlPaths)]
 }
 
-/** Each file once: a path given twice must not make its recipients look like duplicates of themselves. */
-function readAll(controlPaths: readonly string[]): { file: string; records: ControlRecords }[] {
-  return [...new Set(controlPaths)].map((file) => ({ file, records: readRecords(file) }))
+function readAll(controlPaths: readonly string[]): PlacedRecords[] {
+  return eachOnce(controlPaths).map((file) => ({ file, records: controlRecordsAt(file) }))
+}
+
+interface PlacedRecords {
+  readonly file: string
+  readonly records: ControlRecords
 }
 
 function placedRecipients({ file, records }: { file: string; records: ControlRecords }): ControlRecipient[] {
-  return recipientsOf(records).map(({ index, address, original, dsn, done }) => ({
-    ...{ file, index, done, address: textOf(address), original: textOf(original), dsn: textOf(dsn) },
-    ...{ addressBytes: address, originalBytes: original },
-  }))
+  return recipientsOf(records).map(({ index, address, original, dsn, done }) =>
+    // Shared by the filters of a message: what one of them does to it must not change what the next one sees.
+    Object.freeze({
+      ...{ file, index, done, address: textOf(address), original: textOf(original), dsn: textOf(dsn) },
+      ...{ addressBytes: address, originalBytes: original },
+    }),
+  )
 }
 
 function pendingRecipients(controlPaths: readonly string[]): ControlRecipient[] {

@@ -11,6 +11,8 @@ export interface FileCacheLimits {
   /** The files used longest ago leave the cache beyond this, and beyond `files`. */
   readonly totalOctets: number
   readonly files: number
+  /** A path that was looked at this short a time ago is not looked at again; 0 where it is not said. */
+  readonly trustMs?: number
 }
 
 /** Reads files through a cache. */
@@ -24,11 +26,14 @@ export interface FileCache<Value> {
 }
 
 interface Cached<Value> {
-  readonly stamp: string
+  /** When the file system was last asked, on the monotonic clock. */
+  lookedMs: number
+  /** `null`: there is no such file. */
+  readonly stamp: string | null
   /** False where the file changed so shortly before it was read that a further change could have the same stamp. */
   readonly settled: boolean
   readonly octets: number
-  readonly result: { readonly value: Value } | { readonly error: unknown }
+  readonly result: { readonly value: Value | null } | { readonly error: unknown }
 }
 
 /** File systems stamp times in steps: of a few ms on a local disk, of up to two seconds on foreign ones. */
@@ -46,16 +51,27 @@ export function openFileCache<Value>(
   // In the order of their use, the oldest first.
   const cache = new Map<string, Cached<Value>>()
 
-  const load = (path: string): Cached<Value> | null => {
+  const { trustMs = 0 } = limits
+
+  const load = (path: string): Cached<Value> => {
+    const lookedMs = performance.now()
     const file = readWhole(path, limits.fileOctets)
-    if (file === null) return null
+    if (file === null) return { lookedMs, stamp: null, settled: true, octets: 0, result: { value: null } }
     const settled = nowMs() - Number(file.stat.ctimeMs) > stampStepMs
-    const common = { stamp: stampOf(file.stat), settled, octets: file.bytes.length }
+    const common = { lookedMs, stamp: stampOf(file.stat), settled, octets: file.bytes.length }
     try {
       return { ...common, result: { value: parse(file.bytes) } }
     } catch (error) {
       return { ...common, result: { error } }
     }
+  }
+
+  const isCurrent = (path: string, cached: Cached<Value>): boolean => {
+    const lookedMs = performance.now()
+    if (lookedMs - cached.lookedMs < trustMs) return true
+    cached.lookedMs = lookedMs
+    const stat = statOrNull(path)
+    return cached.settled && cached.stamp === (stat === null ? null : stampOf(stat))
   }
 
   const keep = (path: string, entry: Cached<Value>): void => {
@@ -72,13 +88,11 @@ export function openFileCache<Value>(
   return {
     read(path) {
       const cached = cache.get(path)
-      cache.delete(path)
-      const stat = statOrNull(path)
-      if (stat === null) return null
-      const isSame = cached !== undefined && cached.settled && cached.stamp === stampOf(stat)
+      const isSame = cached !== undefined && isCurrent(path, cached)
       const entry = isSame ? cached : load(path)
-      if (entry === null) return null
-      keep(path, entry)
+      cache.delete(path)
+      if (isSame) cache.set(path, entry)
+      else keep(path, entry)
       if ('value' in entry.result) return entry.result.value
       const { error } = entry.result
       throw new Error(`${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })

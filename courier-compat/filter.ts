@@ -31,6 +31,12 @@ export type CloseFilter = () => void | Promise<void>
 /** What a failure of this filter means: `defer` answers 451; `pass` goes on, which is logged at every use. */
 export type OnError = 'defer' | 'pass'
 
+/**
+ * How the filter changes messages: `library` says that it does so through this library alone (recipients, `XFilter`), or
+ * never, so that the host need not look at the files after each call; `any` is for everything else.
+ */
+export type Edits = 'any' | 'library'
+
 /** The exports of a filter module. */
 export interface FilterModule {
   doFilter: DoFilter
@@ -38,6 +44,8 @@ export interface FilterModule {
   closeFilter?: CloseFilter
   settings?: SettingSchemas
   onError?: OnError
+  /** `any` where it is not said. */
+  edits?: Edits
   /** What it does, in one line, for `nodefilter filters`. */
   about?: string
 }

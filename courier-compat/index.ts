@@ -41,7 +41,7 @@ export {
   readControl,
   readRecipients,
 } from './control.ts'
-export { readHeaderSection } from './header-file.ts'
+export { readHeaderSection } from './shared-reading.ts'
 export { fieldsNamed, parseHeaderSection } from './header-section.ts'
 export { applyModuleConfig, getModuleConfig } from './module-config/module-values.ts'
 export { ModuleConfigError } from './module-config/problem.ts'
@@ -61,6 +61,7 @@ export type {
   Client,
   CloseFilter,
   DoFilter,
+  Edits,
   Envelope,
   FilterContext,
   FilterLog,

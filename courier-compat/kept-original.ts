@@ -6,9 +6,12 @@
 import type { Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 
+/** What the names of all files begin with that lie beside a message. */
+export const keptPrefix = 'nodefilter-'
+
 /** Where the original of a rewritten data file is kept. It is there from before the first rewriting begins. */
 export function keptOriginalPath(bodyPath: string): string {
-  return join(dirname(bodyPath), `nodefilter-${basename(bodyPath)}`)
+  return join(dirname(bodyPath), keptPrefix + basename(bodyPath))
 }
 
 /** Where a new version is written before it takes the data file's name. */

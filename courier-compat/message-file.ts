@@ -10,6 +10,7 @@
  */
 import { constants, linkSync, lstatSync, renameSync, unlinkSync, type Stats } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
+import { noteVersion } from './message-versions.ts'
 import { identityOf, isSameFile, keptOriginalPath, newVersionPath, type FileIdentity } from './kept-original.ts'
 
 /** A new version of a message. */
@@ -66,6 +67,7 @@ export async function writeVersion(
   try {
     const stats = await source.stat()
     if (!isSameFile(identityOf(stats), from)) throw new Error(`${bodyPath} was changed since it was read`)
+    noteVersion(bodyPath, from)
     const isFirst = linkOnce(bodyPath, files)
     try {
       await replaceBy(version, source, stats.gid, signal, files)
@@ -126,6 +128,7 @@ async function replaceBy(
     linkOnce(bodyPath, files)
     version.beforeRename?.()
     files.renameSync(path, bodyPath)
+    noteVersion(bodyPath, identityOf(files.lstatSync(bodyPath)))
   } catch (thrown) {
     attempt(() => {
       if (ino === null || isOurs()) files.unlinkSync(path)

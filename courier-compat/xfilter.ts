@@ -10,7 +10,7 @@
  * Source: seed README.developers "courier.xfilter"; spec pythonfilter 3.3, its "Successor" lines; spec courier 4.9, 4.10.
  */
 import { closeSync, fstatSync } from 'node:fs'
-import { appendToControlFile, readControlFile } from './control-file.ts'
+import { readControlFile } from './control-file.ts'
 import { flagBytes } from './control-records.ts'
 import { getControlData, type ControlData } from './control.ts'
 import { editHeader, type EditedHeader, type HeaderEdit } from './header-edit.ts'
@@ -18,6 +18,7 @@ import { openMessage, readHeaderOf } from './header-file.ts'
 import { parseHeaderSection, type HeaderSection } from './header-section.ts'
 import { identityOf, type FileIdentity } from './kept-original.ts'
 import { writeVersion } from './message-file.ts'
+import { appendToControl, noteEdit } from './shared-reading.ts'
 
 /** A message that can be changed. */
 export interface Message {
@@ -100,10 +101,11 @@ export class XFilter {
     // Before the octets are there: a record too many does no harm, one too few breaks the message on its way.
     const beforeRename = (): void => {
       if (flags.length === 0) return
-      for (const path of this.#controlPaths) appendToControlFile(path, (content) => flagBytes(content, flags))
+      for (const path of this.#controlPaths) appendToControl(path, (content) => flagBytes(content, flags))
     }
     try {
       const body = message.body ?? this.#bodyStart
+      noteEdit(this.#bodyPath)
       await writeVersion({ bodyPath: this.#bodyPath, from: this.#from, head, body, beforeRename }, signal)
     } catch (thrown) {
       if (signal?.aborted === true) throw thrown

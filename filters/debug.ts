@@ -12,6 +12,7 @@ import { pass, readControl, readRecipients } from '../courier-compat/index.ts'
 import type {
   ControlFacts,
   DoFilter,
+  Edits,
   InitFilter,
   OnError,
   SettingSchemas,
@@ -20,6 +21,8 @@ import type {
 
 /** An observer: its errors are nobody's refusal. */
 export const onError: OnError = 'pass'
+
+export const edits: Edits = 'library'
 
 export const about = 'writes to the log what the filters are given'
 

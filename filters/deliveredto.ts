@@ -25,10 +25,12 @@ import {
   readHeaderSection,
   reject,
 } from '../courier-compat/index.ts'
-import type { ControlFacts, DoFilter, InitFilter, OnError, SettingSchemas } from '../courier-compat/index.ts'
+import type { ControlFacts, DoFilter, Edits, InitFilter, OnError, SettingSchemas } from '../courier-compat/index.ts'
 
 /** A loop that is let pass comes back and comes back; a deferred message comes once more. */
 export const onError: OnError = 'defer'
+
+export const edits: Edits = 'library'
 
 export const about = 'refuses a message that was delivered here before and has come back'
 

@@ -10,10 +10,12 @@
  * what the sender named as such (ORCPT, RFC 3461): a sender can write anything there.
  */
 import { pass, readControl } from '../courier-compat/index.ts'
-import type { DoFilter, OnError } from '../courier-compat/index.ts'
+import type { DoFilter, Edits, OnError } from '../courier-compat/index.ts'
 
 /** An observer: its errors are nobody's refusal. */
 export const onError: OnError = 'pass'
+
+export const edits: Edits = 'library'
 
 export const about = 'writes to the log which address a message was sent to, where it goes to another one'
 

@@ -23,10 +23,12 @@
  *     FD             FD      FD      SFD *   FD      FD      SFD *   SFD *   FD      SFD *
  */
 import { changeRecipients, pass, readRecipients } from '../courier-compat/index.ts'
-import type { ControlRecipient, DoFilter, OnError, RecipientChange } from '../courier-compat/index.ts'
+import type { ControlRecipient, DoFilter, Edits, OnError, RecipientChange } from '../courier-compat/index.ts'
 
 /** Without it a message comes twice, which is better than not at all; the host undoes half-made edits. */
 export const onError: OnError = 'pass'
+
+export const edits: Edits = 'library'
 
 export const about = 'delivers once to an address that is there more than once'
 

@@ -11,10 +11,12 @@
  * noticed by mail servers that count them.
  */
 import { getAuthUser, pass, XFilter } from '../courier-compat/index.ts'
-import type { DoFilter, InitFilter, OnError, SettingSchemas } from '../courier-compat/index.ts'
+import type { DoFilter, Edits, InitFilter, OnError, SettingSchemas } from '../courier-compat/index.ts'
 
 /** What went out with the address in it cannot be called back; a deferred message comes again. */
 export const onError: OnError = 'defer'
+
+export const edits: Edits = 'library'
 
 export const about = 'removes the Received field that tells where an authenticated sender is'
 

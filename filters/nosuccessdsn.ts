@@ -11,10 +11,12 @@
  * the same bytes of address and original recipient.
  */
 import { changeRecipients, pass, readRecipients } from '../courier-compat/index.ts'
-import type { DoFilter, OnError } from '../courier-compat/index.ts'
+import type { DoFilter, Edits, OnError } from '../courier-compat/index.ts'
 
 /** A receipt that went out cannot be called back; a deferred message comes again. */
 export const onError: OnError = 'defer'
+
+export const edits: Edits = 'library'
 
 export const about = 'drops the wish for a notice of successful delivery'
 

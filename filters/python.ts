@@ -8,8 +8,11 @@
  *
  * One process, not one a thread: such filters count in module variables and lock their databases.
  */
+import { lstatSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import type { CloseFilter, DoFilter, FilterSetup, SettingSchemas, SettingsOf } from '../courier-compat/index.ts'
+import { identityOf, isSameFile } from '../courier-compat/kept-original.ts'
+import { noteVersion } from '../courier-compat/message-versions.ts'
 import { createBridge, errorAt, type Bridge } from './python/bridge.ts'
 
 export const about = 'runs a filter written for pythonfilter in a Python process'
@@ -72,7 +75,11 @@ export async function initFilter(setup: FilterSetup<SettingsOf<typeof settings>>
 
 export const doFilter: DoFilter = async (bodyPath, controlPaths, context) => {
   if (bridge === null) throw new Error('initFilter was not called')
+  const before = identityOf(lstatSync(bodyPath))
   const result = await bridge.run(bodyPath, controlPaths, context.signal)
+  const after = identityOf(lstatSync(bodyPath))
+  // courier.xfilter writes to the data file itself.
+  if (!isSameFile(before, after)) noteVersion(bodyPath, after)
   if ('reply' in result) return result.reply
   if ('malformed' in result) throw new Error(result.malformed)
   const { name, text, place, trace } = result.error

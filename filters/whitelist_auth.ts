@@ -8,10 +8,12 @@
  *           that may relay by their address (spec courier 4.4).
  */
 import { accept, getAuthUser, pass } from '../courier-compat/index.ts'
-import type { DoFilter, OnError } from '../courier-compat/index.ts'
+import type { DoFilter, Edits, OnError } from '../courier-compat/index.ts'
 
 /** An error grants nothing: the other filters run, as they do for everybody. */
 export const onError: OnError = 'pass'
+
+export const edits: Edits = 'library'
 
 export const about = 'accepts what an authenticated user sends'
 

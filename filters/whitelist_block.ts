@@ -12,10 +12,12 @@
  */
 import { existsSync } from 'node:fs'
 import { accept, defer, isWhiteblocked, pass, readControl, sysconfdir } from '../courier-compat/index.ts'
-import type { DoFilter, InitFilter, OnError } from '../courier-compat/index.ts'
+import type { DoFilter, Edits, InitFilter, OnError } from '../courier-compat/index.ts'
 
 /** An error, a database that cannot be read included, grants nothing: the other filters run, as they do for everybody. */
 export const onError: OnError = 'pass'
+
+export const edits: Edits = 'library'
 
 export const about = 'accepts what comes from a client that Courier exempts from block lists'
 

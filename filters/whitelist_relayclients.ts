@@ -12,10 +12,12 @@
  */
 import { existsSync } from 'node:fs'
 import { accept, defer, isRelayed, pass, readControl, sysconfdir } from '../courier-compat/index.ts'
-import type { DoFilter, InitFilter, OnError, SettingSchemas } from '../courier-compat/index.ts'
+import type { DoFilter, Edits, InitFilter, OnError, SettingSchemas } from '../courier-compat/index.ts'
 
 /** An error, a database that cannot be read included, grants nothing: the other filters run, as they do for everybody. */
 export const onError: OnError = 'pass'
+
+export const edits: Edits = 'library'
 
 export const about = 'accepts what comes from a client that may relay'
 

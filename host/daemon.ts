@@ -11,6 +11,8 @@ import { settingsThatNeedRestart } from './config/in-force.ts'
 import type { Configuration } from './config/read.ts'
 import type { Problem } from './problem.ts'
 import type { HostSettings } from './config/settings.ts'
+import { parseListenAddress, type ListenAddress } from './config/listen-address.ts'
+import { connectionPlan } from './connection-plan.ts'
 import { createAnswers, nothingLoaded, type LoadHistory, type Restart } from './control/answers.ts'
 import { maxToldProblems, type ReloadResult } from './control/protocol.ts'
 import { controlSocketName, openControlServer, type AnswerRequest, type ControlServer } from './control/server.ts'
@@ -21,7 +23,11 @@ import { takeInstanceLock, type InstanceLock, type LockHolder } from './instance
 import { createIntake, type Run } from './intake.ts'
 import { createEvents, type Events } from './observe/events.ts'
 import type { Log } from './observe/log.ts'
+import { createMetricsEvents } from './observe/metrics-events.ts'
+import { createMetricsListener } from './observe/metrics-listener.ts'
+import { countRunnerEvents } from './observe/runner-tally.ts'
 import { createTally } from './observe/tally.ts'
+import { removeLeftOvers } from './left-overs.ts'
 import type { OpenedPair } from './pair.ts'
 import { intakeOptions, supervisorPlan } from './plans.ts'
 import type { Platform } from './platform/platform.ts'
@@ -74,7 +80,7 @@ export async function startDaemon(
   log: Log,
 ): Promise<Daemon | StartFailure> {
   const { clock } = platform
-  const events = createEvents(log)
+  const { events, snapshot: runnerTally, poisonAlerts } = countRunnerEvents(createEvents(log))
   let configuration = options.readConfiguration()
   const settings = (): HostSettings => configuration.settings ?? configuration.remaining
   const stateDirectory = options.stateDirectory ?? settings().host.stateDir ?? defaultStateDirectory
@@ -146,12 +152,14 @@ export async function startDaemon(
     },
   )
   const { courierfilter } = settings()
+  const { maxConnections, warning } = connectionPlan(settings(), configuration.places, platform.files)
+  if (warning !== null) events.configurationWarning(warning)
   const doorDirectory = courierfilter.directory ?? options.courier.socketDirectory
   const door: Door = createCourierDoor(
     {
       name: options.name,
       directory: doorDirectory,
-      maxConnections: courierfilter.maxConnections,
+      maxConnections,
       requestLimitOctets: courierfilter.requestLimit,
       requestTimeoutMs: courierfilter.requestTimeout,
     },
@@ -177,6 +185,7 @@ export async function startDaemon(
     intake.stop()
     await door.drain(200)
     control?.close()
+    metrics.close()
     if (lines !== null && !('text' in lines)) lines.close()
     lock?.release()
     events.hostStopped(reason)
@@ -206,9 +215,15 @@ export async function startDaemon(
     if (takenOver) {
       history = { ...history, reloads: history.reloads + 1 }
       intakeSettings = intakeOptions(settings(), options.courier.spoolDirectory, platform.files)
+      await metrics.listenOn(metricsAddress(settings()))
       events.reloaded()
     } else if (supervisor !== null) {
-      history = { ...history, refusedReload: { atMs: clock.wallMs(), problems: found.slice(0, maxToldProblems) } }
+      const reloadsRefused = history.reloadsRefused + 1
+      history = {
+        ...history,
+        reloadsRefused,
+        refusedReload: { atMs: clock.wallMs(), problems: found.slice(0, maxToldProblems) },
+      }
       events.reloadRefused()
     }
     return {
@@ -224,23 +239,35 @@ export async function startDaemon(
       return notReloaded('the reload failed', 'see the log')
     }),
   )
-  const answer = createAnswers(
+  const answers = createAnswers(
     {
       ...{ version: options.version, stateDirectory, atStart, tally, phase },
       ...{ reload: askReload, restart: options.restart },
       ...{ configuration: () => configuration, history: () => history, problems: currentProblems },
       doors: () =>
         courierfilter.enabled
-          ? [{ name: door.name, path: join(doorDirectory, options.name), open: isOpen && stopped === null }]
+          ? [
+              {
+                ...{ name: door.name, path: join(doorDirectory, options.name), open: isOpen && stopped === null },
+                ...{ maxConnections, counts: door.counts() },
+              },
+            ]
           : [],
       ...{ inHand: () => intake.inHand(), lanes: () => supervisor?.lanes() ?? [], linesDropped: () => log.dropped() },
+      ...{ runnerTally, poisonAlerts },
     },
-    clock,
+    platform,
     events,
   )
-  const control = folderProblem === null ? await openControl(stateDirectory, answer, platform, events) : null
+  const control = folderProblem === null ? await openControl(stateDirectory, answers.control, platform, events) : null
+  const metrics = createMetricsListener({ text: answers.metrics, phase }, platform, createMetricsEvents(log))
+  await metrics.listenOn(metricsAddress(settings()))
   problems = await load(configuration)
   report()
+  if (intakeSettings.spool !== null) {
+    const { removed, failures } = removeLeftOvers(intakeSettings.spool, platform.files)
+    if (removed > 0 || failures.length > 0) events.leftOversRemoved(removed, failures)
+  }
   try {
     if (courierfilter.enabled) await door.open(intake.take)
     else events.doorDisabled(door.name)
@@ -297,6 +324,12 @@ async function openControl(
     events.controlFailed(path, thrown instanceof Error ? thrown.message : String(thrown))
     return null
   }
+}
+
+/** Where metrics are told; `null` where they are not. What cannot be read was a problem of the configuration. */
+function metricsAddress({ metrics }: HostSettings): ListenAddress | null {
+  const parsed = parseListenAddress(metrics.listen)
+  return 'problem' in parsed ? null : parsed.address
 }
 
 function fromLoad(problem: LoadProblem): Problem {

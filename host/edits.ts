@@ -42,7 +42,6 @@ export interface EditMark {
 
 /** What the chain needs to go back to a moment. */
 export interface EditTools {
-  readonly controlSizes: (pair: Pair) => readonly number[]
   readonly mark: (pair: Pair) => EditMark
   readonly drop: (pair: Pair, mark: EditMark) => void
   readonly undo: (pair: Pair, mark: EditMark) => void
@@ -51,7 +50,6 @@ export interface EditTools {
 /** The functions of this file, on these files. */
 export function editTools(files: Files): EditTools {
   return {
-    controlSizes: (pair) => controlSizes(pair, files),
     mark: (pair) => markEdits(pair, files),
     drop: (pair, mark) => dropMark(pair, mark, files),
     undo: (pair, mark) => undoEdits(pair, mark, files),
@@ -119,7 +117,8 @@ export function undoEdits(pair: Pair, mark: EditMark, files: Files): void {
  */
 export function clearKept(bodyPath: string, files: Files): void {
   const original = keptOriginalPath(bodyPath)
-  if (!files.existsSync(original)) return
+  // Not existsSync: that takes a file that cannot be looked at for one that is not there.
+  if (files.lstatSync(original, { throwIfNoEntry: false }) === undefined) return
   for (const path of [newVersionPath(bodyPath), markedVersionPath(bodyPath), original]) {
     files.rmSync(path, { force: true })
   }

@@ -4,15 +4,17 @@
  * It gives the message its id and its deadline, decides by the mail's source what a failure means, and is the last to
  * check what is answered.
  */
-import { randomUUID } from 'node:crypto'
 import { readControl } from '../courier-compat/control.ts'
+import type { FileIdentity } from '../courier-compat/kept-original.ts'
 import { makeReply, replyLines, type Verdict } from '../courier-compat/reply.ts'
 import { describeThrown, failureReply, type Failure } from './chain/failure.ts'
 import type { Take, TakenMessage } from './doors/door.ts'
 import type { Events } from './observe/events.ts'
+import { findChange, isPairUntouched } from './changed-files.ts'
 import { clearKept, undoEdits } from './edits.ts'
 import { openPair, PairRefused, type OpenedPair, type Spool } from './pair.ts'
 import type { Platform } from './platform/platform.ts'
+import { randomId } from './random-id.ts'
 
 /** What a failure means for mail from one kind of source. */
 export type FailurePolicy = 'defer' | 'pass'
@@ -37,6 +39,8 @@ export interface Run {
     readonly by: string | null
     readonly trail: Parameters<Events['settled']>[0]['trail']
     readonly notes: readonly (readonly [string, string])[]
+    readonly undone: boolean
+    readonly version: FileIdentity | null
   } | null
   readonly failure: Failure | null
   readonly attempts: number
@@ -50,6 +54,20 @@ export interface Intake {
   stop(): void
 }
 
+/** A message without an answer. */
+interface Entry {
+  readonly message: TakenMessage
+  /** Ours. */
+  readonly id: string
+  /** When it came in, on the monotonic clock. */
+  readonly sinceMs: number
+  readonly answer: Parameters<Take>[1]
+  /** `null` until its files are opened, and where they are not. */
+  pair: OpenedPair | null
+}
+
+const noRecipients: readonly string[] = []
+
 /** At most so many lines in pythonfilter's shape for one refused message. */
 const maxRefusedLines = 100
 
@@ -61,65 +79,43 @@ export function createIntake(
   log: Events,
 ): Intake {
   const { clock, files, faults } = platform
-  const undecided = new Set<(run: Run) => void>()
+  const open = new Set<Entry>()
   let stopped: Run | null = null
-  let inHand = 0
-
-  const decide = async (
-    message: TakenMessage,
-    id: string,
-    sinceMs: number,
-  ): Promise<{ pair: OpenedPair | null; result: Run }> => {
-    const { spool, deadlineMs } = options()
-    let pair: OpenedPair | null = null
-    try {
-      if (spool === null) throw new PairRefused('the spool folder is not there')
-      pair = openPair(message.pair, spool, files)
-      faults.at('intake.pair-opened')
-      const result = await untilStopped(run(id, pair, sinceMs + deadlineMs))
-      return { pair, result }
-    } catch (thrown) {
-      const refused = thrown instanceof PairRefused
-      const text = refused ? thrown.message : describeThrown(thrown)
-      if (!refused) log.bug('intake', thrown instanceof Error ? (thrown.stack ?? text) : text)
-      return { pair, result: failedRun(refused ? 'pair' : 'internal', text) }
-    }
-  }
-
-  const untilStopped = (running: Promise<Run>): Promise<Run> => {
-    if (stopped !== null) return Promise.resolve(stopped)
-    return new Promise((resolve, reject) => {
-      undecided.add(resolve)
-      running.then(resolve, reject).finally(() => undecided.delete(resolve))
-    })
-  }
 
   /** Before the answer: after it, the mail server may give the data file's name to another message. */
-  const clear = (pair: OpenedPair | null): void => {
-    if (pair === null) return
+  const clear = (pair: OpenedPair): void => {
     try {
       clearKept(pair.bodyPath, files)
     } catch (thrown) {
-      // No harm to the message, nor to the next one of that name: openPair looks again.
+      // No harm to the message; at the next start of the host it is removed.
       log.bug('intake', `what lies beside ${pair.bodyPath} cannot be removed: ${describeThrown(thrown)}`)
     }
   }
 
-  const take: Take = async (message, answer) => {
-    inHand++
-    const sinceMs = clock.monotonicMs()
-    const id = randomUUID().replaceAll('-', '').slice(0, 16)
+  /** A verdict counts only for the files on which it was found. Errors: those of the file system. */
+  const checked = (result: Run, pair: OpenedPair): Run => {
+    const { outcome, attempts } = result
+    if (outcome === null || outcome.verdict === null) return result
+    const edits = { ran: outcome.trail.length > 0, undone: outcome.undone || attempts > 1, version: outcome.version }
+    const change = findChange(pair.before, edits, files)
+    if (change === null) return result
+    return { ...result, outcome: null, failure: { kind: 'changed', filter: null, text: change } }
+  }
+
+  const settle = (entry: Entry, found: Run): void => {
+    const { message, id, sinceMs, answer, pair } = entry
+    if (!open.delete(entry)) return
+    const facts = pair?.facts ?? null
+    const queueId = facts === null || facts.id === '' ? null : facts.id
     let answered = false
-    let opened: OpenedPair | null = null
     try {
-      const { pair, result } = await decide(message, id, sinceMs)
-      opened = pair
-      const facts = pair?.facts ?? null
-      const queueId = facts === null || facts.id === '' ? null : facts.id
+      const isUntouched = pair !== null && found.attempts <= 1 && isPairUntouched(pair.before, files)
+      const result = pair === null || isUntouched ? found : checked(found, pair)
       const { verdict, passedBy } = settleVerdict(result, pair, options(), files)
       faults.at('intake.decided')
-      const refusedTo = verdict.kind === 'defer' || verdict.kind === 'reject' ? pendingRecipients(pair) : []
-      clear(pair)
+      const refusedTo = verdict.kind === 'defer' || verdict.kind === 'reject' ? pendingRecipients(pair) : noRecipients
+      if (pair !== null && !isUntouched) clear(pair)
+      faults.at('intake.cleared')
       answered = true
       const fate = answer(verdict)
       const filter = result.outcome?.by ?? result.failure?.filter ?? null
@@ -138,29 +134,63 @@ export function createIntake(
       if (refusedTo.length > maxRefusedLines)
         log.refusedMore(filter ?? 'nodefilter', refusedTo.length - maxRefusedLines)
       log.settled({
-        ...{ id, door: message.door, queueId, client: facts?.clientIp ?? null, sender: facts?.sender ?? null },
-        ...{ recipients: facts?.recipients.length ?? 0, octets: pair?.octets ?? 0, attempts: result.attempts },
-        ...{ verdict: fate === 'sent' ? verdict.kind : `${verdict.kind},${fate}`, reply, filter },
+        id,
+        door: message.door,
+        queueId,
+        client: facts?.clientIp ?? null,
+        sender: facts?.sender ?? null,
+        recipients: facts?.recipients.length ?? 0,
+        octets: pair?.octets ?? 0,
+        verdict: fate === 'sent' ? verdict.kind : `${verdict.kind},${fate}`,
+        reply,
+        filter,
         ms: Math.round((clock.monotonicMs() - sinceMs) * 100) / 100,
-        ...{ source: facts === null || facts.source === '' ? null : facts.source, auth: facts?.authUser ?? null },
-        ...{ trail: result.outcome?.trail ?? [], notes: result.outcome?.notes ?? [] },
-        ...{ errorCode: result.failure?.kind ?? null, errorCause: result.failure?.text ?? null },
+        source: facts === null || facts.source === '' ? null : facts.source,
+        auth: facts?.authUser ?? null,
+        attempts: result.attempts,
+        trail: result.outcome?.trail ?? [],
+        notes: result.outcome?.notes ?? [],
+        errorCode: result.failure?.kind ?? null,
+        errorCause: result.failure?.text ?? null,
       })
     } catch (thrown) {
       log.bug('intake', thrown instanceof Error ? (thrown.stack ?? thrown.message) : describeThrown(thrown))
       if (answered) return
-      clear(opened)
+      if (pair !== null) clear(pair)
       answer({ kind: 'defer', reply: failureReply('internal', '') })
-    } finally {
-      inHand--
     }
   }
+
+  const take: Take = (message, answer) => {
+    const entry: Entry = { message, id: randomId(), sinceMs: clock.monotonicMs(), answer, pair: null }
+    open.add(entry)
+    try {
+      const { spool, deadlineMs } = options()
+      if (spool === null) throw new PairRefused('the spool folder is not there')
+      entry.pair = openPair(message.pair, spool, files)
+      faults.at('intake.pair-opened')
+      if (stopped !== null) return settle(entry, stopped)
+      run(entry.id, entry.pair, entry.sinceMs + deadlineMs).then(
+        (result) => settle(entry, result),
+        (thrown: unknown) => settle(entry, failedInside(thrown)),
+      )
+    } catch (thrown) {
+      settle(entry, thrown instanceof PairRefused ? failedRun('pair', thrown.message) : failedInside(thrown))
+    }
+  }
+
+  const failedInside = (thrown: unknown): Run => {
+    const text = describeThrown(thrown)
+    log.bug('intake', thrown instanceof Error ? (thrown.stack ?? text) : text)
+    return failedRun('internal', text)
+  }
+
   return {
     take,
-    inHand: () => inHand,
+    inHand: () => open.size,
     stop: () => {
       stopped = failedRun('stopping', 'the host was stopped before there was a verdict')
-      for (const give of undecided) give(stopped)
+      for (const entry of open) settle(entry, stopped)
     },
   }
 }
@@ -177,10 +207,13 @@ function settleVerdict(
   files: Platform['files'],
 ): { verdict: Verdict; passedBy: string | null } {
   const { failure, outcome } = result
-  if (failure === null && outcome !== null && outcome.verdict !== null)
-    return { verdict: outcome.verdict, passedBy: null }
+  // What poison hears was decided by a setting of its own.
+  if ((failure === null || failure.kind === 'poison') && outcome !== null && outcome.verdict !== null) {
+    const passedBy = failure !== null && outcome.verdict.kind === 'accept' ? 'on_poison' : null
+    return { verdict: outcome.verdict, passedBy }
+  }
   const kind = failure?.kind ?? 'internal'
-  const passedBy = pair === null ? null : passingSetting(kind, pair.facts.source, options)
+  const passedBy = pair === null || kind === 'changed' ? null : passingSetting(kind, pair.facts.source, options)
   if (pair !== null && passedBy !== null) {
     // What passes unfiltered passes as it came: half of a chain's edits are no chain's edits.
     undoEdits(pair, pair.mark, files)

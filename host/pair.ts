@@ -7,8 +7,11 @@
  */
 import { constants, type Stats } from 'node:fs'
 import { parseControlFacts, type ControlFacts } from '../courier-compat/control.ts'
-import { clearKept, identityOf, type EditMark, type Pair } from './edits.ts'
+import type { ControlState, PairState } from './changed-files.ts'
+import { identityOf, type EditMark, type Pair } from './edits.ts'
+import { systemClock, type Clock } from './platform/clock.ts'
 import type { Files } from './platform/files.ts'
+import { createRecentMap, type RecentMap } from './recent-map.ts'
 
 /** A pair that was checked, and what its control files say. */
 export interface OpenedPair extends Pair {
@@ -17,6 +20,10 @@ export interface OpenedPair extends Pair {
   /** As they were before any filter ran. */
   readonly mark: EditMark
   readonly facts: ControlFacts
+  /** As it was read, for `findChange`. */
+  readonly before: PairState
+  /** The control files' octets, one character each (latin1); `null` where they are many. */
+  readonly contents: readonly string[] | null
 }
 
 /** Where message files may lie. */
@@ -27,6 +34,8 @@ export interface Spool {
   readonly path: string
   /** The group that the files must have: the folder's own. */
   readonly gid: number
+  /** Where the folders of paths are that were found to be folders and no links, for a moment. */
+  readonly folders: RecentMap
 }
 
 /** Limits that keep one request from occupying the host. */
@@ -36,15 +45,24 @@ export const pairLimits = {
   controlOctets: 32 * 1024 * 1024,
 } as const
 
+/**
+ * Only the mail server's user can put a link in a folder's place, and it need not trick us. What strangers name are paths,
+ * and each of those is looked at.
+ */
+const folderTrustMs = 1000
+
+/** Control files beyond this are read once more in the thread rather than sent there. */
+const maxHandedOctets = 16 * 1024
+
 /** Why a pair is not used; the text is for the log. */
 export class PairRefused extends Error {
   override readonly name = 'PairRefused'
 }
 
 /** Finds the spool folder. Errors: those of the file system if it is missing. */
-export function openSpool(path: string, files: Files): Spool {
+export function openSpool(path: string, files: Files, clock: Pick<Clock, 'monotonicMs'> = systemClock): Spool {
   const real = files.realpathSync(path)
-  return { given: path, path: real, gid: files.statSync(real).gid }
+  return { given: path, path: real, gid: files.statSync(real).gid, folders: createRecentMap(folderTrustMs, clock) }
 }
 
 /**
@@ -57,9 +75,8 @@ export function openPair(requested: Pair, spool: Spool, files: Files): OpenedPai
     throw new PairRefused(`the request names ${requested.controlPaths.length} control files`)
   }
   const seen = new Set<string>()
-  const folders = new Set<string>()
   const locate = (path: string): string => {
-    const place = placeInSpool(path, spool, folders, files)
+    const place = placeInSpool(path, spool, files)
     if (seen.has(place)) throw new PairRefused(`${place} is named twice`)
     seen.add(place)
     return place
@@ -69,14 +86,15 @@ export function openPair(requested: Pair, spool: Spool, files: Files): OpenedPai
   // Not opened: nothing of it is read here, and the filters open it by its path.
   const stats = look(bodyPath, files)
   checkFile(bodyPath, stats, spool)
-  clearLeftOvers(bodyPath, files)
   const octets = stats.size
   const controlPaths: string[] = []
   const contents: Buffer[] = []
+  const controls: ControlState[] = []
   let total = 0
   for (const requestedPath of requested.controlPaths) {
     const path = locate(requestedPath)
-    const content = readFile(path, spool, files)
+    const { content, state } = readFile(path, spool, files)
+    controls.push({ path, state, content })
     total += content.length
     if (total > pairLimits.controlOctets)
       throw new PairRefused(`the control files hold more than ${pairLimits.controlOctets} octets`)
@@ -89,11 +107,31 @@ export function openPair(requested: Pair, spool: Spool, files: Files): OpenedPai
     octets,
     mark: { controlSizes: contents.map(({ length }) => length), data: identityOf(stats), hasVersion: false },
     facts: parseControlFacts(contents),
+    before: { data: { path: bodyPath, state: stats }, controls },
+    contents: total > maxHandedOctets ? null : contents.map((content) => content.toString('latin1')),
   }
 }
 
 /** The absolute path of a file in the spool; relative paths count from the spool folder. Opens nothing. */
-function placeInSpool(path: string, spool: Spool, folders: Set<string>, files: Files): string {
+function placeInSpool(path: string, spool: Spool, files: Files): string {
+  const slash = path.lastIndexOf('/')
+  const name = path.slice(slash + 1)
+  const folder = slash === -1 ? '' : path.slice(0, slash + 1)
+  if (isPlainName(name)) {
+    const known = spool.folders.get(folder)
+    if (known !== undefined) return known + name
+  }
+  const place = placeOfFolder(path, spool, files)
+  spool.folders.set(folder, place)
+  return place + name
+}
+
+function isPlainName(name: string): boolean {
+  return name !== '' && name !== '.' && name !== '..' && !/[\u0000-\u001f\u007f]/.test(name)
+}
+
+/** The absolute path of a file's folder, with its slash at the end. Errors: PairRefused also for what is wrong with the name. */
+function placeOfFolder(path: string, spool: Spool, files: Files): string {
   if (path === '' || /[\u0000-\u001f\u007f]/.test(path))
     throw new PairRefused('a path holds control characters or is empty')
   const root = [spool.path, spool.given].find((folder) => path.startsWith(`${folder}/`))
@@ -104,11 +142,9 @@ function placeInSpool(path: string, spool: Spool, folders: Set<string>, files: F
   let place = spool.path
   for (const name of names.slice(0, -1)) {
     place = `${place}/${name}`
-    if (folders.has(place)) continue
     if (!look(place, files).isDirectory()) throw new PairRefused(`${place} is not a folder`)
-    folders.add(place)
   }
-  return `${place}/${names.at(-1) ?? ''}`
+  return `${place}/`
 }
 
 /** Errors: PairRefused where there is nothing, or nothing to be seen: too long a name, a folder that may not be entered. */
@@ -128,20 +164,8 @@ function checkFile(path: string, stats: Stats, spool: Spool): void {
     throw new PairRefused(`${path} belongs to group ${stats.gid}, the spool to group ${spool.gid}`)
 }
 
-/**
- * The mail server makes the data file's name of an inode number. What a host that died left beside an older message of the
- * same name would be taken for this one's original.
- */
-function clearLeftOvers(bodyPath: string, files: Files): void {
-  try {
-    clearKept(bodyPath, files)
-  } catch (thrown) {
-    throw new PairRefused(`what lies beside ${bodyPath} cannot be removed: ${errorCode(thrown)}`)
-  }
-}
-
 /** Reads a file of the spool, checked on its descriptor, so that what is checked is what is read. */
-function readFile(path: string, spool: Spool, files: Files): Buffer {
+function readFile(path: string, spool: Spool, files: Files): { content: Buffer; state: Stats } {
   let descriptor: number
   try {
     // O_NONBLOCK: opening a FIFO would otherwise wait for its other end, and the host with it.
@@ -155,7 +179,7 @@ function readFile(path: string, spool: Spool, files: Files): Buffer {
   try {
     const stats = files.fstatSync(descriptor)
     checkFile(path, stats, spool)
-    return readWhole(path, descriptor, stats.size, files)
+    return { content: readWhole(path, descriptor, stats.size, files), state: stats }
   } finally {
     files.closeSync(descriptor)
   }
@@ -168,10 +192,12 @@ function readWhole(path: string, descriptor: number, size: number, files: Files)
   const content = Buffer.allocUnsafe(size + 1)
   let length = 0
   for (;;) {
-    const count = files.readSync(descriptor, content, length, content.length - length, null)
-    if (count === 0) return content.subarray(0, length)
+    const wanted = content.length - length
+    const count = files.readSync(descriptor, content, length, wanted, null)
     length += count
     if (length > size) throw new PairRefused(`${path} changed while it was read`)
+    // A regular file gives all it has: less than was asked for is its end.
+    if (count < wanted) return content.subarray(0, length)
   }
 }
 

@@ -1,10 +1,11 @@
 /** What the parts of the host are told of its settings. */
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import type { Configuration } from './config/read.ts'
 import type { HostSettings } from './config/settings.ts'
 import type { IntakeOptions } from './intake.ts'
 import { openSpool, type Spool } from './pair.ts'
 import type { Files } from './platform/files.ts'
+import { memoryLimits } from './runner/memory-limits.ts'
 import type { SupervisorPlan } from './runner/supervisor.ts'
 
 /** What the supervisor is told of the settings. */
@@ -15,6 +16,8 @@ export function supervisorPlan(
   faults: string,
 ): SupervisorPlan {
   const { host, runner, chain, log } = settings
+  const threads = threadCount(settings)
+  const { maxOctets, recycleOctets } = memoryLimits({ ...runner, threads }, machineMemory())
   return {
     chain: {
       entries: list.entries,
@@ -25,9 +28,13 @@ export function supervisorPlan(
       timeLimitMs: chain.timeLimit,
       stateDirectory,
     },
-    threads: runner.threads ?? Math.max(2, availableParallelism()),
+    threads,
     messagesPerThread: runner.messagesPerThread,
     maxHeapOctets: runner.maxHeap,
+    maxMemoryOctets: maxOctets,
+    cgroup: runner.cgroup === 'off' ? 'off' : 'auto',
+    recycle: { maxMessages: runner.maxMessages, memoryOctets: recycleOctets },
+    poison: { limit: runner.poisonLimit, memoryMs: runner.poisonMemory, answer: host.onPoison },
     blockedLimitMs: runner.blockedLimit,
     startLimitMs: runner.startLimit,
     linesPerSecond: log.linesPerSecond,
@@ -50,6 +57,17 @@ export function intakeOptions(
     onFailureDsn: courierfilter.onFailureDsn,
     whenBroken: host.whenBroken,
   }
+}
+
+/** What the machine has, or what a container or service leaves us of it. Octets. */
+function machineMemory(): number {
+  const given = process.constrainedMemory()
+  return given > 0 ? Math.min(given, totalmem()) : totalmem()
+}
+
+/** How many worker threads a runner has. */
+export function threadCount({ runner }: HostSettings): number {
+  return runner.threads ?? Math.max(2, availableParallelism())
 }
 
 function findSpool(path: string, files: Files): Spool | null {

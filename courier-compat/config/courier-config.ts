@@ -12,7 +12,7 @@ import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { openFileCache } from '../file-cache.ts'
-import { openDatabases } from '../gdbm/databases.ts'
+import { databaseLimits, openDatabases } from '../gdbm/databases.ts'
 import { findAlias } from './aliases.ts'
 import { asciiDomain, canonicalDomain } from './domain.ts'
 import { findHostedDomain } from './hosteddomains.ts'
@@ -32,6 +32,8 @@ export interface CourierConfigOptions {
   /** The names of an address, by the DNS. */
   readonly reverse?: (ip: string) => Promise<string[]>
   readonly nowMs?: () => number
+  /** What was read this short a time ago is not looked at again; 0 where it is not said: every change acts at once. */
+  readonly trustMs?: number
 }
 
 /**
@@ -99,16 +101,27 @@ const smallFileLimits = { fileOctets: 16 * 1024 * 1024, totalOctets: 32 * 1024 *
 
 /** Opens a Courier's configuration. Nothing is read before the first question. */
 export function openCourierConfig(options: CourierConfigOptions = {}): CourierConfig {
-  const { env = process.env, runProgram: run = runProgram, reverse = reverseDns, nowMs = Date.now } = options
+  const {
+    env = process.env,
+    runProgram: run = runProgram,
+    reverse = reverseDns,
+    nowMs = Date.now,
+    trustMs = 0,
+  } = options
   const folders = findCourierFolders(env, run)
-  const databases = openDatabases(undefined, nowMs)
-  const values = openFileCache(oneLineValue, smallFileLimits, nowMs)
-  const lists = openFileCache(parseDomainList, smallFileLimits, nowMs)
+  const databases = openDatabases({ ...databaseLimits, trustMs }, nowMs)
+  const values = openFileCache(oneLineValue, { ...smallFileLimits, trustMs }, nowMs)
+  const lists = openFileCache(parseDomainList, { ...smallFileLimits, trustMs }, nowMs)
   let foundVersion: string | null = null
 
   const sysconfdir = () => options.sysconfdir ?? folders.sysconfdir()
   const path = (name: string) => join(sysconfdir(), name)
-  const hostName = () => canonicalDomain(options.hostName ?? hostname())
+  let host = { name: '', untilMs: -1 }
+  const hostName = (): string => {
+    const atMs = performance.now()
+    if (atMs > host.untilMs) host = { name: canonicalDomain(options.hostName ?? hostname()), untilMs: atMs + trustMs }
+    return host.name
+  }
   const lookupIn = (name: string) => {
     const database = databases.open(path(name))
     return (key: string): Buffer | null => database?.lookup(key) ?? null

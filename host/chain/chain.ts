@@ -6,9 +6,12 @@
  */
 import type { DoFilter, FilterLog, OnError } from '../../courier-compat/filter.ts'
 import { parseReply, replyLines, type Verdict } from '../../courier-compat/reply.ts'
+import type { FileIdentity } from '../../courier-compat/kept-original.ts'
+import { noteVersion, takeVersion } from '../../courier-compat/message-versions.ts'
+import { shareReading } from '../../courier-compat/shared-reading.ts'
 import type { EditMark, EditTools, Pair } from '../edits.ts'
 import type { Timer } from '../platform/clock.ts'
-import { openContext, type MessageView } from './context.ts'
+import { CallContext, type MessageView } from './context.ts'
 import { placeOfError } from './error-place.ts'
 import { describeThrown, type Failure } from './failure.ts'
 
@@ -23,6 +26,8 @@ export interface ChainFilter {
   readonly onError: OnError
   readonly timeLimitMs: number
   readonly dryRun: boolean
+  /** It changes the message through `courier-compat` only, which tells of each change. */
+  readonly editsAreKnown: boolean
   readonly doFilter: DoFilter
 }
 
@@ -36,6 +41,12 @@ export interface ChainJob {
   readonly leftMs: number
   /** Places of filters that cost this message its thread before and whose failure means `pass`. */
   readonly without: readonly number[]
+  /** The control files' octets as intake read them, one character each (latin1); `null`: to be read when needed. */
+  readonly contents: readonly string[] | null
+  /** The state of the files as it is now, where it is known; it must have no version of its own. */
+  readonly mark: EditMark | null
+  /** The thread's CPU time at the beginning, as `ChainTools.cpuMs` would tell it. */
+  readonly cpuMs: number | null
 }
 
 /** What one filter did, for the log. */
@@ -63,6 +74,10 @@ export interface ChainOutcome {
   readonly stray: boolean
   /** The message must run again, on another thread, without the filter at this place: its stray code may still edit. */
   readonly rerunWithout: number | null
+  /** Edits of a filter were taken back. */
+  readonly undone: boolean
+  /** The data file as the chain's last edit left it; `null` where nothing edited it. */
+  readonly version: FileIdentity | null
 }
 
 /** What the thread lends to the chain. */
@@ -87,86 +102,104 @@ export async function runChain(
   job: ChainJob,
   tools: ChainTools,
 ): Promise<ChainOutcome> {
+  const { pair, messageId, attempt } = job
   const startedMs = tools.monotonicMs()
   const trail: TrailStep[] = []
   const notes = new Map<string, string>()
   const skipped = new Set<string>()
-  const cpu = cpuLaps(tools)
-  const view: MessageView = { pair: job.pair, messageId: job.messageId, attempt: job.attempt, notes, control: null }
+  const cpu = cpuLaps(tools, job.cpuMs)
+  const view: MessageView = { pair, messageId, attempt, notes }
+  const shared = shareReading(pair.bodyPath, pair.controlPaths, job.contents)
+  /** The state of the files, where it is known without a look. */
+  let known: EditMark | null = job.mark
+  let undone = false
   const undo = (mark: EditMark): void => {
-    tools.undo(job.pair, mark)
-    // What was read is forgotten: the next filter's edits may bring the files to the same sizes again.
-    view.control = null
+    tools.undo(pair, mark)
+    undone = true
+    noteVersion(pair.bodyPath, mark.data)
+    shared.forget()
+    known = null
   }
   const end = (part: Partial<ChainOutcome>): ChainOutcome => ({
     verdict: null,
     by: null,
     failure: null,
     trail,
-    notes: [...notes],
+    notes: notes.size === 0 ? none : [...notes],
     stray: false,
     rerunWithout: null,
+    undone,
+    version: takeVersion(pair.bodyPath),
     ...part,
   })
 
-  for (const filter of filters) {
-    if (skipped.has(filter.alias)) continue
-    if (job.without.includes(filter.index)) {
-      trail.push(step(filter, 'failed', 0, null, 'left out: it cost this message its thread before'))
-      continue
-    }
-    const leftMs = job.leftMs - (tools.monotonicMs() - startedMs)
-    if (leftMs <= 0) {
-      return end({ failure: { kind: 'deadline', filter: filter.alias, text: `no time left before ${filter.alias}` } })
-    }
+  try {
+    for (const filter of filters) {
+      if (skipped.has(filter.alias)) continue
+      if (job.without.includes(filter.index)) {
+        trail.push(step(filter, 'failed', 0, null, 'left out: it cost this message its thread before'))
+        continue
+      }
+      const leftMs = job.leftMs - (tools.monotonicMs() - startedMs)
+      if (leftMs <= 0) {
+        return end({ failure: { kind: 'deadline', filter: filter.alias, text: `no time left before ${filter.alias}` } })
+      }
 
-    const mark = filter.onError === 'pass' || filter.dryRun ? tools.mark(job.pair) : null
-    const beganMs = tools.monotonicMs()
-    const result = judge(filter, await call(filter, view, Math.min(filter.timeLimitMs, leftMs), tools))
-    const wallMs = tools.monotonicMs() - beganMs
-    const cpuMs = cpu.lap()
+      const mark = filter.onError === 'pass' || filter.dryRun ? (known ?? tools.mark(pair)) : null
+      if (!filter.editsAreKnown) shared.distrust()
+      const editsBefore = shared.edits()
+      const beganMs = tools.monotonicMs()
+      const called = call(filter, view, Math.min(filter.timeLimitMs, leftMs), tools)
+      const result = judge(filter, called instanceof Promise ? await called : called)
+      const wallMs = tools.monotonicMs() - beganMs
+      const cpuMs = cpu.lap(wallMs)
+      known = filter.editsAreKnown && shared.edits() === editsBefore ? (mark ?? known) : null
 
-    if ('failure' in result) {
-      trail.push(step(filter, 'failed', wallMs, cpuMs, result.failure.text))
-      const stray = result.stray
-      if (filter.onError === 'defer' && !filter.dryRun) return end({ by: filter.alias, failure: result.failure, stray })
-      // Its edits could still come: the rest of the chain must not run on files that change underneath.
-      if (stray) return end({ by: filter.alias, failure: result.failure, stray, rerunWithout: filter.index })
-      if (mark !== null) undo(mark)
-      continue
-    }
+      if ('failure' in result) {
+        trail.push(step(filter, 'failed', wallMs, cpuMs, result.failure.text))
+        const stray = result.stray
+        if (filter.onError === 'defer' && !filter.dryRun)
+          return end({ by: filter.alias, failure: result.failure, stray })
+        // Its edits could still come: the rest of the chain must not run on files that change underneath.
+        if (stray) return end({ by: filter.alias, failure: result.failure, stray, rerunWithout: filter.index })
+        if (mark !== null) undo(mark)
+        continue
+      }
 
-    const { verdict } = result
-    if (filter.dryRun) {
-      if (mark !== null) undo(mark)
-      trail.push(
-        step(
-          filter,
-          verdict.kind,
-          wallMs,
-          cpuMs,
-          verdict.kind === 'pass' ? null : replyLines(verdict.reply).join(' / '),
-        ),
-      )
-      continue
+      const { verdict } = result
+      if (filter.dryRun) {
+        if (mark !== null) undo(mark)
+        trail.push(
+          step(
+            filter,
+            verdict.kind,
+            wallMs,
+            cpuMs,
+            verdict.kind === 'pass' ? null : replyLines(verdict.reply).join(' / '),
+          ),
+        )
+        continue
+      }
+      if (mark !== null) tools.drop(pair, mark)
+      trail.push(step(filter, verdict.kind, wallMs, cpuMs, null))
+      switch (verdict.kind) {
+        case 'pass':
+          break
+        case 'accept':
+          if (verdict.skipOthers || filter.skips.length === 0) return end({ verdict, by: filter.alias })
+          for (const alias of filter.skips) skipped.add(alias)
+          break
+        case 'defer':
+        case 'reject':
+          return end({ verdict, by: filter.alias })
+        default:
+          verdict satisfies never
+      }
     }
-    if (mark !== null) tools.drop(job.pair, mark)
-    trail.push(step(filter, verdict.kind, wallMs, cpuMs, null))
-    switch (verdict.kind) {
-      case 'pass':
-        break
-      case 'accept':
-        if (verdict.skipOthers || filter.skips.length === 0) return end({ verdict, by: filter.alias })
-        for (const alias of filter.skips) skipped.add(alias)
-        break
-      case 'defer':
-      case 'reject':
-        return end({ verdict, by: filter.alias })
-      default:
-        verdict satisfies never
-    }
+    return end({ verdict: { kind: 'pass' } })
+  } finally {
+    shared.end()
   }
-  return end({ verdict: { kind: 'pass' } })
 }
 
 type Call =
@@ -176,12 +209,11 @@ type Call =
 
 /** Calls one filter and waits for it, at most until its time limit and the grace after it. */
 function call(filter: ChainFilter, view: MessageView, limitMs: number, tools: ChainTools): Call | Promise<Call> {
-  const log = tools.logFor(filter.alias, view.messageId)
-  const { context, abort } = openContext(view, log, tools.controlSizes)
+  const context = new CallContext(view, () => tools.logFor(filter.alias, view.messageId))
   let returned: unknown
   tools.enter(filter.index)
   try {
-    returned = filter.doFilter(view.pair.bodyPath, [...view.pair.controlPaths], context)
+    returned = filter.doFilter(view.pair.bodyPath, view.pair.controlPaths.slice(), context)
     if (!isThenable(returned)) return { kind: 'returned', value: returned }
   } catch (thrown) {
     return { kind: 'threw', thrown }
@@ -195,7 +227,10 @@ function call(filter: ChainFilter, view: MessageView, limitMs: number, tools: Ch
     let given = false
     let timer = tools.after(limitMs, () => {
       late = true
-      abort(new DOMException(`the time limit of ${Math.round(limitMs)} ms is over`, 'TimeoutError'))
+      CallContext.abort(
+        context,
+        new DOMException(`the time limit of ${Math.round(limitMs)} ms is over`, 'TimeoutError'),
+      )
       timer = tools.after(abortGraceMs, () => {
         given = true
         resolve({ kind: 'late', stray: true, limitMs })
@@ -203,7 +238,7 @@ function call(filter: ChainFilter, view: MessageView, limitMs: number, tools: Ch
     })
     const settle = (result: Call): void => {
       timer.cancel()
-      if (given) log.warn('answered after it had been given up; the answer is ignored')
+      if (given) context.log.warn('answered after it had been given up; the answer is ignored')
       resolve(late ? { kind: 'late', stray: false, limitMs } : result)
     }
     void outcomeOf(promise).then(settle)
@@ -261,14 +296,27 @@ function step(
   }
 }
 
-/** The thread's CPU time from one filter's end to the next one's, each read serving as end and as beginning. */
-function cpuLaps(tools: ChainTools): { lap(): number | null } {
-  let last = tools.cpuMs()
+const none: ChainOutcome['notes'] = []
+
+/** A filter that was called for no longer than this cannot have used more CPU time, nor much less. */
+const shortCallMs = 0.1
+
+/** The thread's CPU time while a filter ran; read only after one that took its time, since reading costs as much as a quick filter. */
+function cpuLaps(tools: ChainTools, startedMs: number | null): { lap(wallMs: number): number | null } {
+  let last = startedMs
+  let since = 0
   return {
-    lap: () => {
+    lap: (wallMs) => {
+      if (last === null) return null
+      if (wallMs <= shortCallMs) {
+        since += wallMs
+        return wallMs
+      }
       const now = tools.cpuMs()
-      const lap = now === null || last === null ? null : now - last
+      if (now === null) return null
+      const lap = Math.max(0, now - last - since)
       last = now
+      since = 0
       return lap
     },
   }

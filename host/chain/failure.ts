@@ -20,6 +20,8 @@ export type FailureKind =
   | 'thread-lost'
   /** The runner process ended under the message, twice. */
   | 'runner-lost'
+  /** The message has ended threads or runners so often that it is not run any more. */
+  | 'poison'
   /** The message as a whole ran out of time, waiting or running. */
   | 'deadline'
   /** Too many messages wait already. */
@@ -28,6 +30,8 @@ export type FailureKind =
   | 'broken'
   /** The host is being stopped. */
   | 'stopping'
+  /** Somebody else changed the message's files while filters ran. */
+  | 'changed'
   /** The message's files are not what a mail server hands over. */
   | 'pair'
   /** The host itself failed: a bug of ours. */
@@ -49,13 +53,18 @@ const failureKinds: Readonly<Record<FailureKind, { status: string; text: string 
   blocked: { status: '4.3.0', text: 'Local policy check took too long' },
   'thread-lost': { status: '4.3.0', text: 'Local policy check failed' },
   'runner-lost': { status: '4.3.0', text: 'Local policy check failed' },
+  poison: { status: '4.3.0', text: 'Local policy check failed' },
   deadline: { status: '4.3.0', text: 'Local policy check took too long' },
   overloaded: { status: '4.3.2', text: 'Mail filter is too busy' },
   broken: { status: '4.3.5', text: 'Mail filter is not configured correctly' },
   stopping: { status: '4.3.2', text: 'Mail filter is being restarted' },
+  changed: { status: '4.3.0', text: 'Message files were changed' },
   pair: { status: '4.3.0', text: 'Message files are not usable' },
   internal: { status: '4.3.0', text: 'Mail filter failed' },
 }
+
+/** All kinds, in the order of their declaration. */
+export const failureKindNames: readonly string[] = Object.keys(failureKinds)
 
 /** True for the name of a failure: the check for what comes from another process. */
 export function isFailureKind(value: unknown): value is FailureKind {

@@ -5,6 +5,7 @@
  * Source: spec pythonfilter 1.2 (what each line meant there); `as` and `with` are our own.
  */
 import { quoted } from '../../courier-compat/quoted.ts'
+import { quotedUnlessSecret } from '../../courier-compat/secret-name.ts'
 import { aliasProblem, filterNameProblem } from './filter-name.ts'
 import { cureOf, keywords, order, ownLine, remark, withBlanks } from './list-words.ts'
 import type { Remark } from './list-words.ts'
@@ -85,7 +86,8 @@ function readOwnLine(text: string): ReadLine {
     problems.push(...skipFaults(skips))
   } else if (words[0] !== undefined) {
     const cure = cureOf(words[0]) ?? `${order}, or ${ownLine}`
-    problems.push(remark(`${quoted(words[0])} after ${quoted(alias ?? name)} is not understood`, cure))
+    const word = quotedUnlessSecret(words[0], 'what stands')
+    problems.push(remark(`${word} after ${quoted(alias ?? name)} is not understood`, cure))
   }
 
   // Behind a `#` everything is meant as a comment, a `with` too.

@@ -17,6 +17,7 @@ import { locateError } from './error-place.ts'
 import { describeThrown } from './failure.ts'
 import type { ChainEntry } from './list.ts'
 import type { LoadProblem } from './load-problem.ts'
+import { maskErrors, maskOf, maskThrown, type Mask } from './mask.ts'
 import { checkCodePlace, findModule } from './module-file.ts'
 import { importModule, type ModuleShape } from './module-shape.ts'
 import { lineOptions } from './with-options.ts'
@@ -99,10 +100,11 @@ export async function loadChain(
     const owner = { name: entry.name, alias: entry.alias, written: entry.settings, file: entry.file, line: entry.line }
     const settings = filterSettings(module.settings, plan.modules, owner)
     warnings.push(...settings.warnings.map(fromSettings))
+    const mask = maskOf(module.settings, settings.values)
     const faults =
       settings.problems.length > 0
         ? settings.problems.map(fromSettings)
-        : await initialise(entry, file, module, settings.values, plan.stateDirectory, logFor(entry.alias))
+        : await initialise(entry, file, module, settings.values, plan.stateDirectory, logFor(entry.alias), mask)
     problems.push(...faults)
     if (faults.length > 0) continue
 
@@ -115,7 +117,8 @@ export async function loadChain(
       onError,
       timeLimitMs: entry.timeLimitMs ?? plan.timeLimitMs,
       dryRun: entry.dryRun,
-      doFilter: module.doFilter,
+      editsAreKnown: module.edits === 'library',
+      doFilter: mask === null ? module.doFilter : maskErrors(module.doFilter, mask),
     })
     described.push({ index, alias: entry.alias, name: entry.name, file, onError })
     if (module.closeFilter !== null) closers.push({ alias: entry.alias, close: module.closeFilter })
@@ -152,6 +155,7 @@ async function initialise(
   settings: FilterSetup['settings'],
   stateDirectory: string,
   log: FilterLog,
+  mask: Mask | null,
 ): Promise<LoadProblem[]> {
   if (module.initFilter === null) return []
   const setup: FilterSetup = {
@@ -167,7 +171,8 @@ async function initialise(
     return []
   } catch (thrown) {
     const place = locateError(thrown) ?? { file, line: null }
-    const text = `initFilter of "${entry.alias}" failed: ${describeThrown(thrown)}`
+    const told = mask === null ? thrown : maskThrown(thrown, mask)
+    const text = `initFilter of "${entry.alias}" failed: ${describeThrown(told)}`
     return [{ ...place, text, cure: 'mend what it complains of, or take the filter out of the list' }]
   }
 }

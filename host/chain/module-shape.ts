@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs'
 import { createRequire, registerHooks } from 'node:module'
 import { pathToFileURL } from 'node:url'
-import type { CloseFilter, DoFilter, InitFilter, OnError } from '../../courier-compat/filter.ts'
+import type { CloseFilter, DoFilter, Edits, InitFilter, OnError } from '../../courier-compat/filter.ts'
 import type { SettingSchemas } from '../../courier-compat/setting.ts'
 import { schemaProblems } from '../../courier-compat/setting-declaration.ts'
 import { importProblem } from './import-problem.ts'
@@ -17,6 +17,7 @@ export interface ModuleShape {
   /** `null` where the module exports none: then what its section says is its own matter. */
   readonly settings: SettingSchemas | null
   readonly onError: OnError
+  readonly edits: Edits
   /** What it does, in one line; `null` where the module does not say. */
   readonly about: string | null
 }
@@ -72,6 +73,7 @@ export function checkShape(file: string, exported: Record<string, unknown>): Mod
   const initFilter = get('initFilter') ?? get('init_filter') ?? null
   const closeFilter = get('closeFilter') ?? null
   const onError = get('onError') ?? 'defer'
+  const edits = get('edits') ?? 'any'
   const settings = get('settings') ?? null
   const about = get('about') ?? null
 
@@ -84,6 +86,7 @@ export function checkShape(file: string, exported: Record<string, unknown>): Mod
   }
   if (onError !== 'defer' && onError !== 'pass')
     return wrong(`exports onError as ${shown(onError)}`, `use 'defer' or 'pass'`)
+  if (edits !== 'any' && edits !== 'library') return wrong(`exports edits as ${shown(edits)}`, `use 'library' or 'any'`)
   if (about !== null && !isLine(about))
     return wrong(`exports about as ${shown(about)}`, `it must be one line of at most ${maxAboutChars} characters`)
   const faults = settings === null ? [] : schemaProblems(settings, Object.keys(lineOptions))
@@ -96,6 +99,7 @@ export function checkShape(file: string, exported: Record<string, unknown>): Mod
     closeFilter: closeFilter as CloseFilter | null,
     settings: settings as SettingSchemas | null,
     onError,
+    edits,
     about,
   }
 }

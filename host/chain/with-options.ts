@@ -4,7 +4,7 @@
  * Pure: no clock, socket, file or logger.
  */
 import type { OnError } from '../../courier-compat/filter.ts'
-import { quoted } from '../../courier-compat/quoted.ts'
+import { quotedUnlessSecret } from '../../courier-compat/secret-name.ts'
 import { checkSetting } from '../../courier-compat/setting-value.ts'
 import type { SettingSchema, SettingSchemas, SettingValue } from '../../courier-compat/setting.ts'
 import { cureOf, keywords, order, remark } from './list-words.ts'
@@ -85,7 +85,7 @@ function readPairs(text: string, pairs: Map<string, string>): Remark[] {
       const [stray = ''] = /^[^ \t]+/.exec(text.slice(offset)) ?? []
       const isLoose = !stray.slice(1).includes('=') && !keywords.includes(stray) && cureOf(stray) === null
       // `key = value` is one mistake, not three.
-      if (!isLoose || !isTold) problems.push(pairFault(stray))
+      if (!isLoose || !isTold) problems.push(pairFault(stray, text.slice(0, offset)))
       isTold ||= isLoose || stray.endsWith('=')
       if (stray.includes('"') || stray.startsWith('#')) return problems
       offset += stray.length
@@ -103,14 +103,17 @@ function readPairs(text: string, pairs: Map<string, string>): Remark[] {
   return problems
 }
 
-function pairFault(word: string): Remark {
+function pairFault(word: string, before: string): Remark {
   if (keywords.includes(word)) return remark(`"${word}" stands after "with"`, order)
   const equals = word.indexOf('=')
   if (equals <= 0 || word.startsWith('#')) {
-    return remark(`${quoted(word)} after "with" is not key=value`, cureOf(word) ?? 'write no blanks around "="')
+    // It may well be the rest of the value before it.
+    const told = quotedUnlessSecret(word, 'a word', before)
+    return remark(`${told} after "with" is not key=value`, cureOf(word) ?? 'write no blanks around "="')
   }
   const key = word.slice(0, equals)
-  if (!/^[a-z][a-z0-9_]*$/.test(key)) return remark(`${quoted(key)} is no name of a setting`, 'names are in snake_case')
+  if (!/^[a-z][a-z0-9_]*$/.test(key))
+    return remark(`${quotedUnlessSecret(key, 'a word', before)} is no name of a setting`, 'names are in snake_case')
   if (equals === word.length - 1) {
     return remark(`${key} has no value`, `write no blanks around "=", and ${key}="" for an empty text`)
   }

@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path'
 import { configDirectories, findConfigDirectory, readConfiguration } from '../config/read.ts'
 import { askHost, type Asked } from '../control/client.ts'
-import type { ControlAsk } from '../control/protocol.ts'
+import type { ControlAsk, ControlRequest } from '../control/protocol.ts'
 import { controlSocketName } from '../control/server.ts'
 import { lockHolder } from '../instance-lock.ts'
 import { systemFiles } from '../platform/files.ts'
@@ -37,7 +37,7 @@ export async function findStateDirectory({ config, stateDir }: HostPlace, env: N
 }
 
 /** Asks the host in this state folder. */
-export function ask(stateDirectory: string, what: ControlAsk): Promise<Asked> {
+export function ask(stateDirectory: string, what: ControlAsk | ControlRequest): Promise<Asked> {
   return askHost(join(stateDirectory, controlSocketName), what)
 }
 

@@ -11,7 +11,7 @@ import { partsOfLog } from './explain/log-files.ts'
 import { openLogFile, readLines } from './explain/log-lines.ts'
 import { preferred, tellStory, type Told } from './explain/story.ts'
 import { usageError } from './usage.ts'
-import { visible, wrap } from './wrap.ts'
+import { asciiJson, visible, wrap } from './wrap.ts'
 
 const help = `usage: nodefilter explain [OPTION]... MSGID
 
@@ -256,7 +256,7 @@ function asJson({ queueId, ids, entries }: Found): string {
   const courier = entries.flatMap((entry) =>
     entry.from === 'courier' ? [{ time: entry.time, program: entry.program, text: entry.text }] : [],
   )
-  return `${JSON.stringify({ queueId, ids, events, courier }, null, 2)}\n`
+  return `${asciiJson({ queueId, ids, events, courier }, 2)}\n`
 }
 
 /** The journal's lines of the mail facility, as a system log has them. */

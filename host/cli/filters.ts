@@ -9,6 +9,7 @@ import { usualConfigDirectory } from './config-directory.ts'
 import { listFilters } from './filter-list/available.ts'
 import { filterJson, filterTable, filterText } from './filter-list/show.ts'
 import { usageError } from './usage.ts'
+import { asciiJson, visible } from './wrap.ts'
 
 const help = `usage: nodefilter filters [-c DIR] [--set SECTION.KEY=VALUE]... [--json] [NAME]
 
@@ -78,8 +79,8 @@ async function show({ name, config, set, json }: FiltersOptions, io: CommandIo):
     const hint = didYouMean(name, names)
     return usageError(io, 'filters', `there is no filter "${name}"${hint === null ? '' : `; ${hint}`}`)
   }
-  if (json) for (const filter of filters) io.out(`${JSON.stringify(filterJson(filter))}\n`)
-  else io.out(name === null ? filterTable(filters) : filters.map(filterText).join('\n'))
+  if (json) for (const filter of filters) io.out(`${asciiJson(filterJson(filter))}\n`)
+  else io.out(visible(name === null ? filterTable(filters) : filters.map(filterText).join('\n')))
 
   const isBroken = filters.some(
     ({ described, instances }) => 'problems' in described && (instances.length > 0 || name !== null),

@@ -6,6 +6,7 @@ import { configCommand } from './config.ts'
 import { courierCommand } from './courier.ts'
 import { explainCommand } from './explain.ts'
 import { filtersCommand } from './filters.ts'
+import { metricsCommand } from './metrics.ts'
 import { migrateCommand } from './migrate.ts'
 import { newCommand } from './new.ts'
 import { reloadCommand } from './reload.ts'
@@ -13,6 +14,7 @@ import { restartCommand } from './restart.ts'
 import { runCommand } from './run.ts'
 import { statusCommand } from './status.ts'
 import { testCommand } from './test.ts'
+import { topCommand } from './top.ts'
 import { usageError } from './usage.ts'
 import { packageVersion } from './version.ts'
 
@@ -21,6 +23,8 @@ export const commands: ReadonlyMap<string, Command> = new Map(
   [
     runCommand,
     statusCommand,
+    topCommand,
+    metricsCommand,
     reloadCommand,
     restartCommand,
     checkCommand,

@@ -7,6 +7,8 @@ import { onStandardInputEnd, signalReady } from '../doors/courierfilter/startup.
 import { createEvents } from '../observe/events.ts'
 import { openLog, type Log } from '../observe/log.ts'
 import { parseFaults } from '../platform/faults.ts'
+import { faultyFiles } from '../platform/faulty-files.ts'
+import { keepYoungHeapSmall } from '../platform/memory.ts'
 import { systemPlatform } from '../platform/platform.ts'
 import { exitCodes, type Command, type CommandIo } from './command.ts'
 import { startAgainStatus, startsAgain } from './courier/launcher.ts'
@@ -76,6 +78,7 @@ function parseOptions(args: readonly string[], io: CommandIo): RunOptions | numb
 }
 
 async function run(options: RunOptions, io: CommandIo): Promise<number> {
+  keepYoungHeapSmall()
   const { promise: ended, resolve: end } = Promise.withResolvers<string>()
   let daemon: Daemon | null = null
   let code: number = exitCodes.ok
@@ -113,8 +116,9 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
   process.on('SIGINT', () => stop('SIGINT'))
   onStandardInputEnd(() => stop('end of standard input'))
 
-  const faults = io.env['NODEFILTER_FAULTS'] ?? ''
-  const platform = { ...systemPlatform, faults: parseFaults(faults) }
+  const faultText = io.env['NODEFILTER_FAULTS'] ?? ''
+  const faults = parseFaults(faultText)
+  const platform = { ...systemPlatform, faults, files: faultyFiles(systemPlatform.files, faults) }
   const courier = await findCourier({ env: io.env })
   const read = (): Configuration =>
     readConfiguration({
@@ -142,7 +146,7 @@ async function run(options: RunOptions, io: CommandIo): Promise<number> {
         return next
       },
       restart: { isPossible: () => startsAgain(io.env, process.ppid), begin: restart },
-      faults,
+      faults: faultText,
     },
     platform,
     log,

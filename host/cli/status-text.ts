@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import type { HostPhase, HostStatus } from '../control/status.ts'
 import type { FilterTally } from '../observe/tally.ts'
 import { formatProblem } from '../problem.ts'
+import { countOf, msText, spanText } from './amounts.ts'
 import { formatTable } from './table.ts'
 
 /** The page; `verbose` shows every setting. */
@@ -11,7 +12,8 @@ export function statusText(status: HostStatus, verbose: boolean): string {
   return parts.filter((part) => part !== '').join('\n')
 }
 
-const phases: Readonly<Record<HostPhase, string>> = {
+/** What follows the name of the program. */
+export const phaseWords: Readonly<Record<HostPhase, string>> = {
   starting: 'is starting',
   serving: 'serves',
   broken: 'IS BROKEN: no mail is filtered',
@@ -39,7 +41,7 @@ function headText(status: HostStatus): string {
       : [['log', `${countOf(status.log.linesDropped, 'line')} dropped`] as [string, string]]),
   ]
   const { version, pid, node, uptimeMs } = status
-  const first = `nodefilter ${version} ${phases[status.phase]} (process ${pid}, Node ${node}, up ${spanText(uptimeMs)})`
+  const first = `nodefilter ${version} ${phaseWords[status.phase]} (process ${pid}, Node ${node}, up ${spanText(uptimeMs)})`
   return [first, ...lines.map(([label, text]) => `  ${label.padEnd(14)} ${text}`), ''].join('\n')
 }
 
@@ -124,35 +126,10 @@ function countsText(counts: Readonly<Record<string, number>>): string {
     .join(', ')
 }
 
-function countOf(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`
-}
-
-function msText(ms: number): string {
-  return ms.toFixed(ms < 100 ? 2 : 0)
-}
-
 /** In local time, as the mail log has it. */
 function momentText(ms: number): string {
   const at = new Date(ms)
   const two = (value: number): string => String(value).padStart(2, '0')
   const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
   return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`
-}
-
-/** The two largest units: `3 d 4 h`, `12 s`. */
-function spanText(ms: number): string {
-  const seconds = Math.floor(ms / 1000)
-  const parts: [count: number, unit: string][] = [
-    [Math.floor(seconds / 86_400), 'd'],
-    [Math.floor(seconds / 3600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'min'],
-    [seconds % 60, 's'],
-  ]
-  const from = Math.max(
-    0,
-    parts.findIndex(([count]) => count > 0),
-  )
-  const shown = seconds === 0 ? parts.slice(-1) : parts.slice(from, from + 2)
-  return shown.map(([count, unit]) => `${count} ${unit}`).join(' ')
 }

@@ -5,7 +5,7 @@ import { exitCodes, type Command, type CommandIo } from './command.ts'
 import { ask, findStateDirectory, placeHelp, placeOptions, tellUnanswered, type HostPlace } from './control.ts'
 import { statusText } from './status-text.ts'
 import { usageError } from './usage.ts'
-import { visible } from './wrap.ts'
+import { asciiJson, visible } from './wrap.ts'
 
 const help = `usage: nodefilter status [-c DIR] [--state-dir DIR] [--verbose | --json]
 
@@ -36,7 +36,7 @@ export const statusCommand: Command = {
       return exitCodes.tempFail
     }
     const { status } = answer
-    if (options.json) io.out(`${JSON.stringify(status)}\n`)
+    if (options.json) io.out(`${asciiJson(status)}\n`)
     else if (status.format === statusFormat) io.out(visible(statusText(status, options.verbose)))
     else {
       io.err(`nodefilter status: the host is nodefilter ${status.version}, another release than this one; see --json\n`)

@@ -8,6 +8,7 @@
  * Pure: no clock, socket, file or logger.
  */
 import { quoted } from '../../courier-compat/quoted.ts'
+import { quotedUnlessSecret } from '../../courier-compat/secret-name.ts'
 
 /** A section header, or a key in a section, and its line, counted from 1. */
 export interface IniPlace {
@@ -67,7 +68,7 @@ export function scanIni(file: string): {
 
     const [, key, value] = setting.exec(row) ?? []
     if (key === undefined || value === undefined) {
-      fault(`${quoted(row)} is neither [section] nor key = value`)
+      fault(`${quotedUnlessSecret(row, 'this')} is neither [section] nor key = value`)
       continue
     }
     const quotes = quoteFault(value.trim())

@@ -8,6 +8,7 @@ import { quoted } from '../../courier-compat/quoted.ts'
 import { checkSettings } from '../../courier-compat/setting-value.ts'
 import type { SettingOf } from '../../courier-compat/setting-value.ts'
 import type { SettingSchema, SettingSchemas, SettingValue } from '../../courier-compat/setting.ts'
+import { isLocalAddress, parseListenAddress } from './listen-address.ts'
 
 /** The sections of nodefilter.conf and their settings, as administrators write them. Deeply frozen. */
 export const hostSchemas = deepFreeze({
@@ -44,6 +45,12 @@ export const hostSchemas = deepFreeze({
       choices: ['defer', 'pass'],
       text: 'What mail hears from a host that was started with a broken configuration.',
     },
+    on_poison: {
+      type: 'choice',
+      default: 'defer',
+      choices: ['defer', 'pass', 'reject'],
+      text: 'What a message hears that has ended threads or runners [runner] poison_limit times, and is not run any more.',
+    },
   },
   runner: {
     threads: {
@@ -73,6 +80,47 @@ export const hostSchemas = deepFreeze({
       min: '16MiB',
       max: '16GiB',
       text: 'The JavaScript heap that one worker thread may use.',
+    },
+    max_memory: {
+      type: 'size',
+      default: null,
+      min: '64MiB',
+      max: '1024GiB',
+      text: 'A runner that uses more with all that its filters started is ended at once; unless set, what its threads may use, at most three quarters of the machine.',
+    },
+    recycle_memory: {
+      type: 'size',
+      default: null,
+      min: '32MiB',
+      max: '1024GiB',
+      text: 'A runner that uses more is replaced by a fresh one, and finishes what it has; unless set, what its threads need and most of one heap.',
+    },
+    max_messages: {
+      type: 'count',
+      default: 100_000,
+      min: 0,
+      max: 1_000_000_000,
+      text: 'A runner that has answered so many messages is replaced in the same way; 0 is never.',
+    },
+    cgroup: {
+      type: 'choice',
+      default: 'auto',
+      choices: ['auto', 'off'],
+      text: 'Whether each runner gets a control group of its own, where the machine permits that; then the kernel holds max_memory.',
+    },
+    poison_limit: {
+      type: 'count',
+      default: 3,
+      min: 1,
+      max: 100,
+      text: 'A message that has ended so many threads or runners is not run any more; [host] on_poison says what it hears.',
+    },
+    poison_memory: {
+      type: 'duration',
+      default: '24h',
+      min: '1s',
+      max: '30d',
+      text: 'How long a message is remembered after it has ended a thread or a runner.',
     },
     start_limit: {
       type: 'duration',
@@ -185,6 +233,18 @@ export const hostSchemas = deepFreeze({
       text: "How many lines of one filter's own output are kept in a second; more are dropped and counted.",
     },
   },
+  metrics: {
+    listen: {
+      type: 'text',
+      default: 'off',
+      text: 'Where metrics, health and readiness are told over HTTP: 127.0.0.1:9125, [::1]:9125, the path of a Unix socket, or off.',
+    },
+    allow_remote: {
+      type: 'switch',
+      default: false,
+      text: 'Whether listen may be an address that other machines can reach: whoever connects may read, without a password.',
+    },
+  },
 } as const satisfies Readonly<Record<string, SettingSchemas>>)
 
 /** `max_waiting` -> `maxWaiting`: the name of a setting in TypeScript and in log fields. */
@@ -247,6 +307,18 @@ export function checkHostSettings(raw: Readonly<Record<string, Readonly<Record<s
       problems.push({ section: 'chain', key, text, cure: null })
     }
   }
+  const { listen, allowRemote } = settings.metrics
+  const listening = parseListenAddress(listen)
+  const listenProblem =
+    'problem' in listening
+      ? { text: listening.problem, cure: null }
+      : listening.address === null || allowRemote || isLocalAddress(listening.address)
+        ? null
+        : {
+            text: `${quoted(listen)} can be reached from other machines`,
+            cure: 'write 127.0.0.1 or [::1], or allow it with allow_remote = yes',
+          }
+  if (listenProblem !== null) problems.push({ section: 'metrics', key: 'listen', ...listenProblem })
   const warnings: HostSettingProblem[] = []
   if (settings.chain.timeLimit > settings.host.deadline && Object.hasOwn(writtenIn(raw, 'chain'), 'time_limit')) {
     const text = "is longer than [host] deadline, so the message's deadline always comes first"
@@ -257,7 +329,8 @@ export function checkHostSettings(raw: Readonly<Record<string, Readonly<Record<s
     filterPath: strays.filter_path.length === 0 ? settings.chain.filterPath : [],
     modules: strays.modules.length === 0 ? settings.chain.modules : [],
   }
-  return { settings: deepFreeze({ ...settings, chain }), problems, warnings }
+  const metrics = listenProblem === null ? settings.metrics : { ...settings.metrics, listen: 'off' }
+  return { settings: deepFreeze({ ...settings, chain, metrics }), problems, warnings }
 }
 
 function straysAmong(paths: readonly string[]): string[] {

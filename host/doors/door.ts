@@ -11,15 +11,30 @@ export interface Door {
   /** Errors: rejects with a text for the administrator if the door cannot be opened. */
   open(take: Take): Promise<void>
   drain(limitMs: number): Promise<void>
+  /** What it has counted since it was made. Cheap: whoever looks at metrics asks. */
+  counts(): DoorCounts
+}
+
+/** Why a request was refused: no whole one in time; the connection ended before its end; it is none. */
+export type RefusalKind = 'late' | 'unfinished' | 'malformed'
+
+/** A door in numbers. Counters only grow. */
+export interface DoorCounts {
+  /** Connections that are open now. */
+  readonly open: number
+  readonly accepted: number
+  /** Connections closed at once, since too many were open. */
+  readonly refused: number
+  readonly requestsRefused: Readonly<Record<RefusalKind, number>>
 }
 
 /**
  * Hands a pair to the host.
  *
- * `answer` is called exactly once, with a verdict that was checked; what it returns tells whether the mail server got it.
- * The promise resolves after the message is settled and logged, and never rejects.
+ * `answer` is called exactly once, perhaps before this returns, with a verdict that was checked; what it returns tells
+ * whether the mail server got it. Never throws.
  */
-export type Take = (message: TakenMessage, answer: (verdict: Verdict) => AnswerFate) => Promise<void>
+export type Take = (message: TakenMessage, answer: (verdict: Verdict) => AnswerFate) => void
 
 /** A message as a door hands it over. */
 export interface TakenMessage {

@@ -8,28 +8,34 @@
 import fs from 'node:fs'
 
 /** The calls in use; each behaves as its namesake in `node:fs`. */
-export type Files = Pick<
-  typeof fs,
-  | 'chmodSync'
-  | 'closeSync'
-  | 'existsSync'
-  | 'fstatSync'
-  | 'ftruncateSync'
-  | 'fsyncSync'
-  | 'linkSync'
-  | 'lstatSync'
-  | 'mkdirSync'
-  | 'openSync'
-  | 'readdirSync'
-  | 'readFileSync'
-  | 'readSync'
-  | 'realpathSync'
-  | 'renameSync'
-  | 'rmSync'
-  | 'statSync'
-  | 'unlinkSync'
-  | 'writeFileSync'
->
+export const fileCalls = [
+  'chmodSync',
+  'closeSync',
+  'existsSync',
+  'fstatSync',
+  'ftruncateSync',
+  'fsyncSync',
+  'linkSync',
+  'lstatSync',
+  'mkdirSync',
+  'openSync',
+  'readdirSync',
+  'readFileSync',
+  'readSync',
+  'realpathSync',
+  'renameSync',
+  'rmSync',
+  'statfsSync',
+  'statSync',
+  'unlinkSync',
+  'writeFileSync',
+] as const
+
+/** The name of one of them. */
+export type FileCall = (typeof fileCalls)[number]
+
+/** The calls. */
+export type Files = Pick<typeof fs, FileCall>
 
 /** The machine's files. */
 export const systemFiles: Files = fs

@@ -2,6 +2,7 @@
 import { systemClock, type Clock } from './clock.ts'
 import { noFaults, type Faults } from './faults.ts'
 import { systemFiles, type Files } from './files.ts'
+import { systemProcesses, type Processes } from './processes.ts'
 import { systemSpawner, type Spawner } from './spawner.ts'
 
 /** Clock, files, processes and fault points. */
@@ -9,6 +10,7 @@ export interface Platform {
   readonly clock: Clock
   readonly files: Files
   readonly spawner: Spawner
+  readonly processes: Processes
   readonly faults: Faults
 }
 
@@ -17,5 +19,6 @@ export const systemPlatform: Platform = {
   clock: systemClock,
   files: systemFiles,
   spawner: systemSpawner,
+  processes: systemProcesses,
   faults: noFaults,
 }

@@ -10,8 +10,9 @@ import type { Failure } from '../chain/failure.ts'
 import type { LoadProblem } from '../chain/load-problem.ts'
 import type { LoadedFilter, LoadPlan } from '../chain/loader.ts'
 import type { Events } from '../observe/events.ts'
-import { createRateLimit } from '../observe/rate-limit.ts'
+import { createFloodReport } from '../observe/flood-report.ts'
 import type { Timer } from '../platform/clock.ts'
+import type { Cgroups } from '../platform/cgroup.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { LineServer } from './line-server.ts'
 import { startRunner, type Runner } from './runner.ts'
@@ -27,6 +28,9 @@ export interface LanePlan {
   readonly messagesPerThread: number
   readonly chain: LoadPlan
   readonly maxHeapOctets: number
+  /** Of the whole runner, with all that its filters started. */
+  readonly maxMemoryOctets: number
+  readonly cgroups: Cgroups | null
   readonly blockedLimitMs: number
   readonly startLimitMs: number
   readonly linesPerSecond: number
@@ -40,6 +44,8 @@ export interface LaneEvents {
   lost(ticket: Ticket, loss: Loss): void
   /** It cannot be run here at all. */
   failed(ticket: Ticket, failure: Failure): void
+  /** What its runner uses, looked at twice a second while there are messages. */
+  memory(octets: number): void
 }
 
 /** Whether the lane's chain could be loaded. */
@@ -61,6 +67,8 @@ export interface LaneReport {
   /** Runners that took the place of one that ended. */
   readonly restarts: number
   readonly threadsLost: number
+  /** What the runner and all that its filters started use; `null` where that is not known. */
+  readonly memoryOctets: number | null
 }
 
 /** A lane. */
@@ -115,7 +123,14 @@ export function openLane(
   let gatherTimer: Timer | null = null
   const queue: Ticket[] = []
   const roster = createRoster(plan.messagesPerThread)
-  const output = createRateLimit(plan.linesPerSecond, () => clock.monotonicMs())
+  const output = createFloodReport<{ readonly stream: 'stdout' | 'stderr'; readonly text: string }>(
+    {
+      ...{ first: plan.linesPerSecond, everyMs: 1000 },
+      tell: ({ stream, text }) => log.filterOutput(plan.name, stream, text),
+      tellMore: (count) => log.linesLeftOut(plan.name, count),
+    },
+    clock,
+  )
   const { promise: ready, resolve: tellReady } = Promise.withResolvers<LaneState>()
 
   const start = (): void => {
@@ -124,6 +139,7 @@ export function openLane(
     const { name, threads: count, chain, maxHeapOctets, blockedLimitMs, linesPerSecond } = plan
     runner = startRunner(
       { threads: count, chain, maxHeapOctets, blockedLimitMs, linesPerSecond, faults: plan.faults },
+      { maxMemoryOctets: plan.maxMemoryOctets, cgroups: plan.cgroups },
       server,
       platform,
       {
@@ -146,23 +162,25 @@ export function openLane(
           const culprit = [...thread.inHand.values()].find((ticket) => ticket.number === number)
           log.threadBlocked(name, slot, afterMs, culprit?.pair.facts.id ?? null, number === 0 ? null : aliasAt(filter))
         },
-        threadGone: (slot, text) => {
+        threadGone: (slot, text, job, filter) => {
           const thread = roster.remove(slot)
           threadsLost++
-          if (draining === null) log.threadLost(name, slot, thread?.blame?.text ?? text, thread?.inHand.size ?? 0)
+          if (draining === null)
+            log.threadLost(name, slot, thread?.unclean?.cause ?? thread?.blame?.text ?? text, thread?.inHand.size ?? 0)
           for (const give of thread?.owed.values() ?? []) give()
-          if (thread !== undefined) lose(lossesOfThread(thread, text, filterAt))
+          if (thread === undefined) return
+          // The code of a thread that was told to end says nothing about why it did.
+          const caller = job === 0 || thread.closing ? null : { number: job, filter }
+          lose(lossesOfThread(thread, text, filterAt, caller))
         },
         stuck: (slot) => {
           log.threadStuck(name, slot)
           runner?.kill()
         },
-        output: (stream, text) => {
-          if (output.allow()) log.filterOutput(name, stream, text)
-          const leftOut = output.takeRefused()
-          if (leftOut > 0) log.linesLeftOut(name, leftOut)
-        },
+        output: (stream, text) => output.add({ stream, text }),
+        memory: (octets) => events.memory(octets),
         ended: (cause) => loseRunner(cause, sinceMs),
+        isBusy: () => state.kind === 'starting' || queue.length > 0 || roster.counts().inHand > 0,
       },
     )
     log.runnerStarted(name, runner.pid)
@@ -202,6 +220,17 @@ export function openLane(
         if (thread !== undefined) roster.answered(thread, results.length, clock.monotonicMs())
         for (const result of results) answer(slot, isRecord(result) ? result : {})
         return askFlush()
+      }
+      case 'unclean': {
+        const thread = roster.get(slot)
+        const cause = String(frame['cause']).slice(0, 500)
+        log.threadUnclean(plan.name, slot, cause)
+        if (thread === undefined || frame['mode'] === 'held') return
+        thread.unclean = {
+          cause: `something was left behind in its thread: ${cause}`,
+          byAnswered: frame['mode'] === 'alone',
+        }
+        return close(thread, 0)
       }
       case 'log': {
         const { level, filter, messageId, text } = frame
@@ -362,7 +391,7 @@ export function openLane(
     state: () => state,
     report: () => ({
       ...{ name: plan.name, pid: runner?.pid ?? null, threads: plan.threads, ...roster.counts() },
-      ...{ waiting: queue.length, restarts: starts - 1, threadsLost },
+      ...{ waiting: queue.length, restarts: starts - 1, threadsLost, memoryOctets: runner?.memoryOctets ?? null },
     }),
     ready,
     waiting: () => queue.length,
@@ -395,7 +424,7 @@ export function openLane(
 
 function jobFrame(ticket: Ticket, nowMs: number): JobFrame {
   const { key, number, attempt, without, pair } = ticket
-  const { bodyPath, controlPaths, facts } = pair
+  const { bodyPath, controlPaths, facts, contents, mark } = pair
   return {
     key,
     number,
@@ -405,5 +434,7 @@ function jobFrame(ticket: Ticket, nowMs: number): JobFrame {
     attempt,
     leftMs: Math.max(0, ticket.deadlineMs - nowMs),
     without,
+    contents,
+    mark,
   }
 }

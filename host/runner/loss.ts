@@ -31,16 +31,26 @@ export type LostTicket = readonly [Ticket, Loss]
 /** A suspect runs once more, alone; an innocent one may lose its thread to others this often. */
 const maxAttempts = { suspect: 2, innocent: 4 } as const
 
-/** The losses of a thread that ended by itself, or was ended because it stood still (then it has a `blame`). */
+/**
+ * The losses of a thread that ended by itself, or was ended because it stood still (then it has a `blame`). `caller` is
+ * the message whose filter's code ended it, where that is known.
+ */
 export function lossesOfThread(
-  { blame, inHand }: Thread,
+  { blame, inHand, unclean }: Thread,
   text: string,
   filterAt: (index: number) => BlamedFilter | null,
+  caller: { readonly number: number; readonly filter: number } | null = null,
 ): LostTicket[] {
   const tickets = [...inHand.values()]
-  const known = blame !== null && tickets.some(({ number }) => number === blame.number)
+  if (unclean !== null) {
+    const role = unclean.byAnswered ? 'innocent' : 'suspect'
+    const loss: Loss = { how: 'thread-lost', role, filter: null, text: unclean.cause }
+    return tickets.map((ticket) => [ticket, loss])
+  }
+  const named = blame ?? caller
+  const known = named !== null && tickets.some(({ number }) => number === named.number)
   return tickets.map((ticket) => {
-    const guilty = known && ticket.number === blame.number
+    const guilty = known && ticket.number === named.number
     // Alone in a thread that stood still, it can have been nobody else.
     const sole = tickets.length === 1 && blame !== null
     return [
@@ -48,7 +58,7 @@ export function lossesOfThread(
       {
         how: blame === null ? 'thread-lost' : 'blocked',
         role: guilty || sole ? 'culprit' : known ? 'innocent' : 'suspect',
-        filter: guilty ? filterAt(blame.filter) : null,
+        filter: guilty ? filterAt(named.filter) : null,
         text: blame?.text ?? text,
       },
     ]
@@ -69,11 +79,21 @@ export function lossesOfRunner(
   })
 }
 
+/** Whether a lost message has certainly ended its thread or runner itself: it was blamed, or nobody else was there. */
+export function isKiller({ company }: Pick<Ticket, 'company'>, { how, role }: Loss): boolean {
+  if (role !== 'suspect') return role === 'culprit'
+  return company === 'own-process' || (company === 'own-thread' && how === 'thread-lost')
+}
+
 /**
  * Decides what becomes of a message that lost its thread.
  * Source: design.md (table of failures), contracts.md ("Runner").
  */
-export function afterLoss(ticket: Pick<Ticket, 'attempt' | 'without'>, loss: Loss, mayRunAgain: boolean): AfterLoss {
+export function afterLoss(
+  ticket: Pick<Ticket, 'attempt' | 'without'> & Partial<Pick<Ticket, 'isPoison'>>,
+  loss: Loss,
+  mayRunAgain: boolean,
+): AfterLoss {
   const kind: FailureKind = loss.how
   const answer: AfterLoss = { act: 'answer', failure: { kind, filter: loss.filter?.alias ?? null, text: loss.text } }
   if (!mayRunAgain) return answer
@@ -83,6 +103,8 @@ export function afterLoss(ticket: Pick<Ticket, 'attempt' | 'without'>, loss: Los
     if (loss.filter?.passes !== true || ticket.without.includes(loss.filter.index)) return answer
     return { act: 'again', company, without: [...ticket.without, loss.filter.index] }
   }
+  // One that is known to kill was alone from the start.
+  if (ticket.isPoison === true) return answer
   // Leaving a filter out starts the count anew: what is suspected from then on is the rest of the chain.
   if (ticket.attempt - ticket.without.length >= maxAttempts[loss.role]) return answer
   return { act: 'again', company, without: ticket.without }

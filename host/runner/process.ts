@@ -6,10 +6,12 @@
  * itself the hard way: an orderly exit would wait for threads that sit in native calls.
  */
 import { Socket } from 'node:net'
-import type { Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { describeThrown } from '../chain/failure.ts'
-import { systemClock } from '../platform/clock.ts'
+import { systemClock, type Timer } from '../platform/clock.ts'
+import { endOwnFamily } from '../platform/processes.ts'
+import { runnerVariable } from './environment.ts'
 import { createFrameReader, encodeFrames } from './frames.ts'
 import { clearPulse, createPulses, readPulse } from './pulse.ts'
 import { createThreadWatch, watchIntervalMs } from './thread-watch.ts'
@@ -19,8 +21,11 @@ import type { ThreadTask } from './worker.ts'
 /** How long a thread may take to end after it was told to; one that takes longer cannot be ended. */
 const endLimitMs = 1000
 
+/** How long what the filters started may be looked for when the host is gone. */
+const familyLimitMs = 1000
+
 /** Pauses before a slot gets a new thread, growing while threads end young. */
-const respawn = { firstMs: 50, maxMs: 10_000, youngMs: 5_000 } as const
+const respawn = { firstMs: 50, maxMs: 10_000, maxOrderedMs: 200, youngMs: 5_000 } as const
 
 const control = new Socket({ fd: 3 })
 const reader = createFrameReader()
@@ -38,7 +43,7 @@ control.on('error', die)
 control.on('close', die)
 
 function die(): void {
-  process.kill(process.pid, 'SIGKILL')
+  endOwnFamily({ variable: runnerVariable, value: process.env[runnerVariable] ?? '?' }, familyLimitMs)
 }
 
 function tell(frame: ControlUp): void {
@@ -62,6 +67,10 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
   pool.on('error', () => undefined)
 
   const workers = new Map<number, Worker>()
+  /** To each slot's thread: whether it is to show that it turns. */
+  const wakes = new Map<number, MessagePort>()
+  /** Threads that were told to end. */
+  const ordered = new Set<number>()
   let leaving = false
   let occupied = start.threads
 
@@ -79,16 +88,27 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
     const sinceMs = systemClock.monotonicMs()
     const again = (cause: string): void => {
       void ended(workers.get(slot)).then((dead) => {
+        const { job, filter } = readPulse(pulses, slot)
         workers.delete(slot)
         clearPulse(pulses, slot)
         watch.reset(slot)
         if (!dead) return tell({ type: 'stuck', slot })
-        tell({ type: 'thread-gone', slot, text: cause })
+        // Whose code ran when the memory was used up says little: another one may have filled it.
+        const blamed = job === 0 || cause.includes('memory limit') ? {} : { job, filter }
+        tell({ type: 'thread-gone', slot, text: cause, ...blamed })
         const young = systemClock.monotonicMs() - sinceMs < respawn.youngMs
-        const nextMs = young ? Math.min(respawn.maxMs, Math.max(respawn.firstMs, pauseMs * 2)) : 0
+        // One that was ended after it had loaded its filters will load them again.
+        const maxMs = ordered.delete(slot) ? respawn.maxOrderedMs : respawn.maxMs
+        const nextMs = young ? Math.min(maxMs, Math.max(respawn.firstMs, pauseMs * 2)) : 0
         systemClock.after(nextMs, () => (leaving ? vacate(slot) : occupy(slot, nextMs)))
       })
     }
+    const { port1, port2 } = new MessageChannel()
+    wakes.get(slot)?.close()
+    wakes.set(slot, port1)
+    // It must not keep a runner alive whose threads have left.
+    port1.unref()
+    if (watching === null) port1.postMessage(false)
     const task: ThreadTask = {
       slot,
       linePath: start.linePath,
@@ -97,8 +117,9 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
       pulses,
       linesPerSecond: start.linesPerSecond,
       faults: start.faults,
+      wakes: port2,
     }
-    pool.run(task).then(
+    pool.run(task, { transferList: [port2] }).then(
       () => vacate(slot),
       (thrown: unknown) => again(describeThrown(thrown)),
     )
@@ -111,7 +132,7 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
       endThread(slot)
     },
   })
-  systemClock.every(watchIntervalMs, () => {
+  const lookAll = (): void => {
     for (let slot = 0; slot < start.threads; slot++) {
       const pulse = readPulse(pulses, slot)
       // Kept while the thread lives: a thread that has died is no longer in the pool's list, but its end is waited for.
@@ -119,13 +140,27 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
       if (worker !== undefined) workers.set(slot, worker)
       watch.look(slot, pulse, systemClock.monotonicMs())
     }
-  })
+  }
+  let watching: Timer | null = null
+  /** An idle runner rests: nothing in it wakes the processor but the host's rare question. */
+  const setAwake = (isAwake: boolean): void => {
+    if (isAwake === (watching !== null)) return
+    watching?.cancel()
+    watching = isAwake ? systemClock.every(watchIntervalMs, lookAll) : null
+    for (const [slot, port] of wakes) {
+      // It counts from now: one that stood still while it rested did nobody any harm.
+      watch.reset(slot)
+      port.postMessage(isAwake)
+    }
+  }
+  setAwake(true)
 
   const endThread = (slot: number): void => {
     const { threadId } = readPulse(pulses, slot)
     const worker = workers.get(slot) ?? pool.threads.find((candidate) => candidate.threadId === threadId)
     if (worker === undefined) return
     workers.set(slot, worker)
+    if (readPulse(pulses, slot).beat > 0) ordered.add(slot)
     void worker.terminate()
     void ended(worker).then((dead) => {
       if (!dead) tell({ type: 'stuck', slot })
@@ -137,6 +172,7 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
     receive: (frame) => {
       switch (frame.type) {
         case 'ping':
+          setAwake(frame.isAwake)
           return tell({ type: 'pong', number: frame.number })
         case 'kill-thread':
           return endThread(frame.slot)

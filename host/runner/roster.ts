@@ -14,6 +14,8 @@ export interface Thread {
   stalled: boolean
   /** It takes no more and is about to be ended. */
   closing: boolean
+  /** What was left behind in it, and whether by one that had been answered, so that none in hand did it; `null`: nothing. */
+  unclean: { readonly cause: string; readonly byAnswered: boolean } | null
   /** Answers that wait for the thread's end: until then a filter's stray code could still edit those messages. */
   readonly owed: Map<Ticket, () => void>
   /** When messages were last sent to it, if it has answered nothing since; `null` otherwise. */
@@ -99,6 +101,7 @@ export function createRoster(messagesPerThread: number): Roster {
           exclusive: false,
           stalled: false,
           closing: false,
+          unclean: null,
           sentMs: null,
           owed: new Map(),
           blame: null,

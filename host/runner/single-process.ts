@@ -30,7 +30,8 @@ export function startSingle(modulePaths: readonly string[], platform: Platform, 
   // Two processes cannot listen for debuggers at one address.
   const options = process.execArgv.filter((option) => !option.startsWith('--inspect'))
   const child = platform.spawner(process.execPath, [...options, program], runnerEnvironment(modulePaths))
-  const control = child.stdio[3] as Duplex | null | undefined
+  // Where descriptors are used up there are no pipes at all, and `error` follows.
+  const control = (child.stdio as typeof child.stdio | undefined)?.[3] as Duplex | null | undefined
   let over = false
 
   const end = (): void => {

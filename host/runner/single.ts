@@ -96,7 +96,12 @@ async function run(loaded: LoadedChain, job: Task<'run'>): Promise<ChainOutcome>
     logFor,
   }
   try {
-    return await runChain(loaded.filters, { pair, messageId, attempt: 1, leftMs: Infinity, without: [] }, tools)
+    const known = { contents: null, mark: null, cpuMs: null }
+    return await runChain(
+      loaded.filters,
+      { pair, messageId, attempt: 1, leftMs: Infinity, without: [], ...known },
+      tools,
+    )
   } catch (thrown) {
     return internal(describeThrown(thrown))
   }
@@ -104,7 +109,17 @@ async function run(loaded: LoadedChain, job: Task<'run'>): Promise<ChainOutcome>
 
 function internal(text: string): ChainOutcome {
   const failure = { kind: 'internal', filter: null, text } as const
-  return { verdict: null, by: null, failure, trail: [], notes: [], stray: false, rerunWithout: null }
+  return {
+    verdict: null,
+    by: null,
+    failure,
+    trail: [],
+    notes: [],
+    stray: false,
+    rerunWithout: null,
+    undone: false,
+    version: null,
+  }
 }
 
 function logFor(filter: string, messageId: string): FilterLog {

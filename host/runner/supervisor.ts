@@ -9,8 +9,12 @@ import type { Events } from '../observe/events.ts'
 import type { OpenedPair } from '../pair.ts'
 import type { Platform } from '../platform/platform.ts'
 import { openLane, type Lane, type LaneEvents, type LanePlan, type LaneReport, type LaneState } from './lane.ts'
+import { createGroupOpener, endLeftOvers } from './left-behind.ts'
 import type { LineServer } from './line-server.ts'
-import { afterLoss } from './loss.ts'
+import { afterLoss, isKiller, type Loss } from './loss.ts'
+import { createPoisonGuard, type PoisonPlan } from './poison-guard.ts'
+import { createRecycleJudge, type RecycleLimits, type RecycleReason } from './recycling.ts'
+import { createSoloLanes, type SoloLanes } from './solo.ts'
 import type { RunResult, Ticket } from './ticket.ts'
 
 /** What runs, and its limits. */
@@ -19,6 +23,11 @@ export interface SupervisorPlan {
   readonly threads: number
   readonly messagesPerThread: number
   readonly maxHeapOctets: number
+  /** Of each runner, with all that its filters started. */
+  readonly maxMemoryOctets: number
+  readonly cgroup: 'auto' | 'off'
+  readonly recycle: RecycleLimits
+  readonly poison: PoisonPlan
   readonly blockedLimitMs: number
   readonly startLimitMs: number
   readonly linesPerSecond: number
@@ -27,9 +36,16 @@ export interface SupervisorPlan {
   readonly faults: string
 }
 
-/** A lane, and what it is there for: one that was replaced finishes what it has. */
+/**
+ * A lane, and what it is there for: one that was replaced finishes what it has; one that is `down` has loaded its filters
+ * before, but its runner has ended or none of its threads can take messages now.
+ */
 export interface LaneStatus extends LaneReport {
-  readonly role: 'starting' | 'serving' | 'finishing'
+  readonly role: 'starting' | 'serving' | 'down' | 'finishing'
+  /** Messages that it has answered. */
+  readonly answered: number
+  /** How often the runner of this name was replaced by a fresh one. */
+  readonly recycled: Readonly<Record<RecycleReason, number>>
 }
 
 /** The runners, seen from intake. */
@@ -70,8 +86,8 @@ const tooLate: LaneState = {
 /** The thread of a message without time is ended; its runner too, if need be. This much later nobody waits for that. */
 const expiryLimitMs = 3000
 
-/** Once a message had to be run in a process of its own, that process waits this long for more of the kind. */
-const soloIdleMs = 60_000
+/** A deadline that is noticed so much too late was missed because the host stood still: answers may wait to be read. */
+const stoodStill = { lateMs: 1000, graceMs: 500 } as const
 
 /** Starts the runners of a plan. */
 export function startSupervisor(
@@ -84,65 +100,144 @@ export function startSupervisor(
   let plan = first
   let draining = false
   const isDraining = (): boolean => draining
-  const eventsOf = (from: SupervisorPlan): LaneEvents => ({
-    answered: (ticket, outcome) => ticket.settle({ outcome, failure: outcome.failure, attempts: ticket.attempt }),
-    failed: (ticket, failure) => fail(ticket, failure),
-    lost: (ticket, loss) => {
-      if (ticket.settled) return
-      if (ticket.expired) return fail(ticket, expiry)
-      if (draining) return fail(ticket, stopping)
-      const next = afterLoss(
-        ticket,
-        loss,
-        plan.chain.entries.every(({ rerun }) => rerun),
-      )
-      if (next.act === 'answer') return fail(ticket, next.failure)
-      try {
-        undoEdits(ticket.pair, ticket.pair.mark, files)
-      } catch (thrown) {
-        return fail(ticket, {
-          kind: 'internal',
-          filter: null,
-          text: `edits could not be undone: ${describeThrown(thrown)}`,
-        })
-      }
-      ticket.attempt++
-      ticket.company = next.company
-      // Places in the list of a lane that was replaced since mean other filters now.
-      ticket.without = from === plan ? next.without : []
-      log.runsAgain(ticket.id, ticket.pair.facts.id, ticket.attempt, loss.text)
-      if (ticket.company === 'own-process') soloLane().submit(ticket)
-      else main.submit(ticket)
-    },
-  })
-  /** Those that serve, and those that still finish what they have. */
-  const lanes = new Set<Lane>()
-  const open = (name: LanePlan['name'], from: SupervisorPlan): Lane => {
+  const poison = createPoisonGuard(() => plan.poison, platform, log)
+  const judge = createRecycleJudge(() => plan.recycle)
+  const recycled: Record<RecycleReason, number> = { messages: 0, memory: 0 }
+  let isRecycling = false
+  let isFailureTold = false
+  let lastDeadlineMs = -Infinity
+
+  endLeftOvers(server.path, platform)
+  const groupsFor = createGroupOpener(server.path, platform, log)
+  const nowMs = (): number => clock.monotonicMs()
+
+  /** Those that serve, and those that still finish what they have; and how many messages each has answered. */
+  const lanes = new Map<Lane, { answered: number }>()
+  /** `freed` is told of each message that the lane is done with. */
+  const open = (name: LanePlan['name'], from: SupervisorPlan, freed: (hasEnded: boolean) => void): Lane => {
     const alone = name === 'solo' ? { threads: 1, messagesPerThread: 1 } : {}
-    const lane = openLane({ ...from, ...alone, name }, server, platform, log, eventsOf(from))
-    lanes.add(lane)
+    const count = { answered: 0 }
+    const events: LaneEvents = {
+      answered: (ticket, outcome) => {
+        count.answered++
+        if (ticket.digest !== null) poison.survived(ticket)
+        ticket.settle({ outcome, failure: outcome.failure, attempts: ticket.attempt })
+        freed(false)
+        if (lane !== main) return
+        const reason = judge.afterMessage(count.answered, nowMs)
+        if (reason !== null) void recycle(reason)
+      },
+      failed: (ticket, failure) => {
+        fail(ticket, failure)
+        freed(false)
+      },
+      lost: (ticket, loss) => {
+        lost(ticket, loss, from)
+        freed(loss.how === 'runner-lost')
+      },
+      memory: (octets) => {
+        if (lane !== main || main.state().kind !== 'serving') return
+        const reason = judge.afterLook(octets, nowMs())
+        if (reason !== null) void recycle(reason)
+      },
+    }
+    const lane = openLane({ ...from, ...alone, name, cgroups: groupsFor(from.cgroup) }, server, platform, log, events)
+    lanes.set(lane, count)
     return lane
   }
-  let main = open('main', plan)
-  let solo: { readonly lane: Lane; idle: { cancel(): void } } | null = null
+  const openMain = (from: SupervisorPlan): Lane => open('main', from, () => undefined)
+  const openSolo = (from: SupervisorPlan): SoloLanes =>
+    createSoloLanes({ open: (freed) => open('solo', from, freed), retire: (lane) => retire(lane), clock })
   const retired = new Set<Promise<void>>()
-  const retire = (lane: Lane, limitMs: number): void => {
+  /** By default it may take until the last deadline of all. */
+  function retire(lane: Lane, limitMs = Math.max(0, lastDeadlineMs - nowMs()) + expiryLimitMs): void {
     const gone = lane.drain(limitMs).finally(() => {
       retired.delete(gone)
       lanes.delete(lane)
     })
     retired.add(gone)
   }
+  let main = openMain(plan)
+  let solo = openSolo(plan)
 
-  function soloLane(): Lane {
-    solo?.idle.cancel()
-    const lane = solo?.lane ?? open('solo', plan)
-    const idle = clock.after(soloIdleMs, () => {
-      solo = null
-      retire(lane, soloIdleMs)
-    })
-    solo = { lane, idle }
-    return lane
+  function lost(ticket: Ticket, loss: Loss, from: SupervisorPlan): void {
+    if (ticket.settled) return
+    if (ticket.expired) return failExpired(ticket)
+    if (draining) return fail(ticket, stopping)
+    const next = afterLoss(
+      ticket,
+      loss,
+      plan.chain.entries.every(({ rerun }) => rerun),
+    )
+    if (next.act === 'answer') {
+      if (isKiller(ticket, loss)) poison.killed(ticket, loss)
+      else if (loss.role === 'suspect') poison.suspected(ticket)
+      return fail(ticket, next.failure)
+    }
+    try {
+      undoEdits(ticket.pair, ticket.pair.mark, files)
+    } catch (thrown) {
+      const text = `edits could not be undone: ${describeThrown(thrown)}`
+      return fail(ticket, { kind: 'internal', filter: null, text })
+    }
+    if (loss.role === 'suspect') ticket.suspicions++
+    ticket.attempt++
+    ticket.company = next.company
+    // Places in the list of a lane that was replaced since mean other filters now.
+    ticket.without = from === plan ? next.without : []
+    log.runsAgain(ticket.id, ticket.pair.facts.id, ticket.attempt, loss.text)
+    submit(ticket)
+  }
+
+  function submit(ticket: Ticket): void {
+    if (ticket.company === 'own-process') solo.submit(ticket)
+    else main.submit(ticket)
+  }
+
+  /** The lane's chain is loaded: it gets all that comes from now on, and what no thread has yet. */
+  function takeOver(lane: Lane): void {
+    const old = main
+    main = lane
+    for (const ticket of old.takeWaiting()) submit(ticket)
+    retire(old)
+  }
+
+  /** As at a reload, but with the same plan. What cannot be started changes nothing, and is tried again later. */
+  async function recycle(reason: RecycleReason): Promise<void> {
+    if (isRecycling || draining) return
+    isRecycling = true
+    const [from, old, sinceMs] = [plan, main, nowMs()]
+    const lane = openMain(from)
+    const state = await lane.ready
+    isRecycling = false
+    if (isDraining()) return
+    if (main !== old || plan !== from) return retire(lane, 0)
+    if (state.kind !== 'serving') {
+      lanes.delete(lane)
+      judge.failed(nowMs())
+      const cause = state.kind === 'broken' ? (state.problems[0]?.text ?? '') : state.kind
+      if (!isFailureTold) log.recycleFailed('main', reason, `${cause}; the old runner goes on, and this is tried again`)
+      isFailureTold = true
+      return
+    }
+    isFailureTold = false
+    recycled[reason]++
+    judge.replaced(nowMs(), nowMs() - sinceMs)
+    const { pid, memoryOctets } = old.report()
+    log.runnerRecycled('main', pid ?? 0, reason, lanes.get(old)?.answered ?? 0, memoryOctets)
+    takeOver(lane)
+  }
+
+  function roleOf(lane: Lane, { serving }: LaneReport): LaneStatus['role'] {
+    if (lane.state().kind === 'starting') return 'starting'
+    if (lane !== main && !solo.has(lane)) return 'finishing'
+    return serving > 0 || lane.state().kind === 'broken' ? 'serving' : 'down'
+  }
+
+  /** None of its code runs. If it takes its time to kill, it never gets to be found out alone: it begins alone next time. */
+  function failExpired(ticket: Ticket): void {
+    if (ticket.company === 'own-process') poison.suspected(ticket)
+    fail(ticket, expiry)
   }
 
   function fail(ticket: Ticket, failure: Failure): void {
@@ -152,17 +247,28 @@ export function startSupervisor(
   return {
     run: (id, pair, deadlineMs) =>
       new Promise((resolve) => {
-        if (main.state().kind !== 'broken' && main.waiting() >= plan.maxWaiting) {
-          const text = `${main.waiting()} messages wait already`
+        const isBroken = main.state().kind === 'broken'
+        const waiting = main.waiting() + solo.waiting()
+        if (!isBroken && waiting >= plan.maxWaiting) {
+          const text = `${waiting} messages wait already`
           return resolve({ outcome: null, failure: { kind: 'overloaded', filter: null, text }, attempts: 0 })
         }
+        const met = isBroken ? null : poison.meet(pair)
+        const refusal = met === null ? null : poison.refuse(id, pair, met.entry)
+        if (refusal !== null) return resolve(refusal)
+        if (deadlineMs > lastDeadlineMs) lastDeadlineMs = deadlineMs
         let timer = clock.after(deadlineMs + deadlineMarginMs - clock.monotonicMs(), () => {
-          ticket.expired = true
-          const expire = (): void => fail(ticket, expiry)
-          // A failure may pass by the mail's source; then none of the filters' code may run on, so its end is awaited.
-          if ([...lanes].some((lane) => lane.expire(ticket))) timer = clock.after(expiryLimitMs, expire)
-          else expire()
+          const isLate = nowMs() - deadlineMs - deadlineMarginMs > stoodStill.lateMs
+          if (isLate) timer = clock.after(stoodStill.graceMs, expireTicket)
+          else expireTicket()
         })
+        const expireTicket = (): void => {
+          ticket.expired = true
+          // A failure may pass by the mail's source; then none of the filters' code may run on, so its end is awaited.
+          if ([...lanes.keys()].some((lane) => lane.expire(ticket))) {
+            timer = clock.after(expiryLimitMs, () => fail(ticket, expiry))
+          } else failExpired(ticket)
+        }
         const ticket: Ticket = {
           ...{
             id,
@@ -171,7 +277,10 @@ export function startSupervisor(
             key: '',
             number: 0,
             attempt: 1,
-            company: 'any',
+            company: met === null ? 'any' : 'own-process',
+            isPoison: met !== null,
+            digest: met?.digest ?? null,
+            suspicions: 0,
             without: [],
             expired: false,
             settled: false,
@@ -183,19 +292,18 @@ export function startSupervisor(
             resolve(result)
           },
         }
-        main.submit(ticket)
+        submit(ticket)
       }),
     state: () => main.state(),
     lanes: () =>
-      [...lanes].map((lane) => {
-        const isServing = lane === main || lane === solo?.lane
-        const role = lane.state().kind === 'starting' ? 'starting' : isServing ? 'serving' : 'finishing'
-        return { ...lane.report(), role }
+      [...lanes].map(([lane, { answered }]) => {
+        const report = lane.report()
+        return { ...report, role: roleOf(lane, report), answered, recycled: { ...recycled } }
       }),
     ready: main.ready,
     replace: async (next) => {
       if (isDraining()) return tooLate
-      const lane = open('main', next)
+      const lane = openMain(next)
       const state = await lane.ready
       // At a stop all lanes are drained, this one too.
       if (isDraining()) return tooLate
@@ -203,26 +311,27 @@ export function startSupervisor(
         lanes.delete(lane)
         return state
       }
-      const old = { main, solo, plan }
-      main = lane
       plan = next
-      solo = null
-      old.solo?.idle.cancel()
-      for (const ticket of [...old.main.takeWaiting(), ...(old.solo?.lane.takeWaiting() ?? [])]) {
+      const old = { main, solo }
+      main = lane
+      solo = openSolo(next)
+      for (const ticket of [...old.main.takeWaiting(), ...old.solo.takeWaiting()]) {
         ticket.without = []
-        if (ticket.company === 'own-process') soloLane().submit(ticket)
-        else main.submit(ticket)
+        submit(ticket)
       }
-      retire(old.main, soloIdleMs)
-      if (old.solo !== null) retire(old.solo.lane, soloIdleMs)
+      retire(old.main)
+      old.solo.retireAll()
+      judge.replaced(nowMs(), 0)
       return state
     },
     drain: async (limitMs) => {
       draining = true
-      solo?.idle.cancel()
-      for (const lane of lanes) for (const ticket of lane.takeWaiting()) fail(ticket, stopping)
+      for (const ticket of [...solo.takeWaiting(), ...[...lanes.keys()].flatMap((lane) => lane.takeWaiting())]) {
+        fail(ticket, stopping)
+      }
+      solo.retireAll()
       // Also those that were replaced: they may have more time left than this. One that still loads has nothing in hand.
-      for (const lane of lanes) retire(lane, lane.state().kind === 'starting' ? 0 : limitMs)
+      for (const lane of lanes.keys()) retire(lane, lane.state().kind === 'starting' ? 0 : limitMs)
       await Promise.all(retired)
     },
   }

@@ -18,6 +18,12 @@ export interface Ticket {
   readonly deadlineMs: number
   attempt: number
   company: Company
+  /** It has killed before, or may have (poison.ts): it runs in a process of its own, once. */
+  readonly isPoison: boolean
+  /** Its content in a word, where that was looked at: of messages that were lost, and of those like them. */
+  digest: string | null
+  /** How many threads or runners have ended with it in hand, and it may have been the reason. */
+  suspicions: number
   /** Places of filters it must run without. */
   without: readonly number[]
   /** Its deadline is over: it never runs again. */

@@ -7,9 +7,11 @@
  * Everything a thread sends is checked here before the host believes it: a filter's code runs in the same process.
  */
 import { isVerdict } from '../../courier-compat/reply.ts'
+import type { FileIdentity } from '../../courier-compat/kept-original.ts'
 import type { ChainOutcome, TrailStep } from '../chain/chain.ts'
 import { isFailureKind, type Failure } from '../chain/failure.ts'
 import type { LoadPlan, LoadedFilter } from '../chain/loader.ts'
+import type { EditMark } from '../edits.ts'
 import type { LoadProblem } from '../chain/load-problem.ts'
 
 /** Host -> runner: what to run. The first frame on the control pipe. */
@@ -29,7 +31,8 @@ export interface StartFrame {
 /** Host -> runner, after the start. */
 export type ControlDown =
   | StartFrame
-  | { readonly type: 'ping'; readonly number: number }
+  /** `isAwake`: messages are in hand, or were a moment ago; threads then show that they turn, and are watched. */
+  | { readonly type: 'ping'; readonly number: number; readonly isAwake: boolean }
   /** No slot gets another thread; the runner ends when the last thread has left. */
   | { readonly type: 'leave' }
   /** End this thread now; a fresh one takes its slot. */
@@ -49,7 +52,14 @@ export type ControlUp =
       readonly afterMs: number
     }
   /** The thread has ended, for certain: none of its code runs any more. */
-  | { readonly type: 'thread-gone'; readonly slot: number; readonly text: string }
+  | {
+      readonly type: 'thread-gone'
+      readonly slot: number
+      readonly text: string
+      /** The message whose filter was being called when the thread ended, as in `blocked`; left out where unknown. */
+      readonly job?: number
+      readonly filter?: number
+    }
   /** The thread could not be ended: only the process can be. */
   | { readonly type: 'stuck'; readonly slot: number }
 
@@ -68,6 +78,9 @@ export interface JobFrame {
   readonly attempt: number
   readonly leftMs: number
   readonly without: readonly number[]
+  /** As in `ChainJob`. */
+  readonly contents: readonly string[] | null
+  readonly mark: EditMark
 }
 
 /** Thread -> host. */
@@ -76,6 +89,11 @@ export type LineUp =
   | { readonly type: 'loaded'; readonly filters: readonly LoadedFilter[]; readonly warnings: readonly LoadProblem[] }
   | { readonly type: 'broken'; readonly problems: readonly LoadProblem[] }
   | { readonly type: 'done'; readonly results: readonly { readonly key: string; readonly outcome: unknown }[] }
+  /**
+   * A message left something behind in the thread. `held`: its outcome says so itself (`stray`). `alone`: it was the only
+   * one since the thread was last known to be clean. `shared`: others ran beside it, and none of their outcomes is sent.
+   */
+  | { readonly type: 'unclean'; readonly cause: string; readonly mode: 'held' | 'alone' | 'shared' }
   | {
       readonly type: 'log'
       readonly level: 'info' | 'warn' | 'error'
@@ -112,7 +130,7 @@ export function cutOutcome(outcome: ChainOutcome): ChainOutcome {
  */
 export function checkOutcome(value: unknown): ChainOutcome | string {
   if (!isRecord(value)) return 'the outcome is not an object'
-  const { verdict, by, failure, trail, notes, stray, rerunWithout } = value
+  const { verdict, by, failure, trail, notes, stray, rerunWithout, undone, version } = value
   if (verdict !== null && !isVerdict(verdict)) return 'the verdict is not one'
   if (!isTextOrNull(by)) return '"by" is not a name'
   if (!(failure === null || isFailure(failure))) return 'the failure is not one'
@@ -125,7 +143,15 @@ export function checkOutcome(value: unknown): ChainOutcome | string {
     return 'the trail is not one'
   if (!Array.isArray(notes) || notes.length > outcomeLimits.notes || !notes.every(isNote))
     return 'the notes are not notes'
-  return { verdict, by, failure, trail, notes, stray, rerunWithout }
+  if (typeof undone !== 'boolean') return '"undone" is missing'
+  if (!(version === null || isIdentity(version))) return 'the version is not one'
+  return { verdict, by, failure, trail, notes, stray, rerunWithout, undone, version }
+}
+
+function isIdentity(value: unknown): value is FileIdentity {
+  if (!isRecord(value)) return false
+  const { dev, ino, size, mtimeMs } = value
+  return [dev, ino, size, mtimeMs].every((number) => typeof number === 'number')
 }
 
 function isFailure(value: unknown): value is Failure {

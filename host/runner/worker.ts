@@ -5,19 +5,22 @@
  * its own, several in one write where several wait, and never through the runner's main thread.
  */
 import { connect, type Socket } from 'node:net'
-import { threadId } from 'node:worker_threads'
+import { threadId, type MessagePort } from 'node:worker_threads'
+import { trustConfiguration } from '../../courier-compat/config.ts'
 import type { FilterLog } from '../../courier-compat/filter.ts'
 import { runChain, type ChainOutcome, type ChainTools } from '../chain/chain.ts'
 import { describeThrown } from '../chain/failure.ts'
 import { loadChain, type LoadedChain, type LoadPlan } from '../chain/loader.ts'
 import { editTools } from '../edits.ts'
 import { createRateLimit } from '../observe/rate-limit.ts'
-import { systemClock } from '../platform/clock.ts'
+import { systemClock, type Timer } from '../platform/clock.ts'
 import { parseFaults, type Faults } from '../platform/faults.ts'
 import { systemFiles } from '../platform/files.ts'
 import { createFrameReader, encodeFrames } from './frames.ts'
 import { beatIntervalMs, openPulse, type PulseWriter } from './pulse.ts'
+import { paceLooks, watchRealm } from './realm-watch.ts'
 import { registerOwnModules } from './resolve-hook.ts'
+import { installTimerWatch, type TimerWatch } from './timer-watch.ts'
 import { cutOutcome, isRecord, type JobFrame, type LineDown, type LineUp } from './wire.ts'
 
 /** What the runner's main thread hands to a new thread. */
@@ -29,14 +32,21 @@ export interface ThreadTask {
   readonly pulses: SharedArrayBuffer
   readonly linesPerSecond: number
   readonly faults: string
+  /** Says `true` when the thread is to show that it turns, `false` when it may rest. */
+  readonly wakes: MessagePort
 }
 
-let hooked = false
+/** An administrator's change to Courier's configuration acts this much later in a filter. */
+const trustConfigurationMs = 200
+
+let timers: TimerWatch | null = null
 
 /** Serves until told to leave. Rejects when the host is gone or the line broke: the thread is then of no more use. */
 export default async function serve(task: ThreadTask): Promise<void> {
-  if (!hooked) registerOwnModules()
-  hooked = true
+  // Once a thread; before any filter's module is loaded.
+  if (timers === null) registerOwnModules()
+  timers ??= installTimerWatch()
+  trustConfiguration(trustConfigurationMs)
   const pulse = openPulse(task.pulses, task.slot, threadId)
   const line = connect(task.linePath)
   const broken = new Promise<never>((_, reject) => {
@@ -55,28 +65,53 @@ export default async function serve(task: ThreadTask): Promise<void> {
     await Promise.race([new Promise<never>(() => undefined), broken])
     return
   }
-  const beats = systemClock.every(beatIntervalMs, () => pulse.beat())
-  pulse.beat()
+  timers.ownFiles(loaded.described.map(({ file }) => file))
+  const beats = createBeats(pulse, task.wakes)
   up.send({ type: 'loaded', filters: loaded.described, warnings: loaded.warnings })
+  up.watch(paceLooks(watchRealm(), () => performance.now()))
+  const tools: ThreadTools = {
+    pulse,
+    timers,
+    faults: parseFaults(task.faults),
+    shared: {
+      monotonicMs: () => performance.now(),
+      cpuMs: threadCpuMs,
+      after: systemClock.after,
+      ...editTools(systemFiles),
+      logFor,
+    },
+  }
   try {
-    await Promise.race([serveJobs(line, up, loaded, pulse, logFor, parseFaults(task.faults)), broken])
+    await Promise.race([serveJobs(line, up, loaded, tools), broken])
     await loaded.close((alias, text) => logFor(alias, '').error(text))
     up.flush()
   } finally {
-    beats.cancel()
+    beats.stop()
     line.destroySoon()
   }
 }
 
+/** Shows that the thread turns, for as long as anybody looks. */
+function createBeats(pulse: PulseWriter, wakes: MessagePort): { stop(): void } {
+  let beats: Timer | null = null
+  const beat = (isAwake: boolean): void => {
+    beats?.cancel()
+    beats = isAwake ? systemClock.every(beatIntervalMs, () => pulse.beat()) : null
+    pulse.beat()
+  }
+  wakes.on('message', beat)
+  beat(true)
+  return {
+    stop: () => {
+      beats?.cancel()
+      wakes.close()
+    },
+  }
+}
+
 /** Resolves once the host said `leave` and the last message is answered. */
-function serveJobs(
-  line: Socket,
-  up: Uplink,
-  chain: LoadedChain,
-  pulse: PulseWriter,
-  logFor: (alias: string, messageId: string) => FilterLog,
-  faults: Faults,
-): Promise<void> {
+function serveJobs(line: Socket, up: Uplink, chain: LoadedChain, tools: ThreadTools): Promise<void> {
+  const { faults, timers } = tools
   const reader = createFrameReader()
   return new Promise((resolve, reject) => {
     let running = 0
@@ -84,15 +119,27 @@ function serveJobs(
     const endIfDone = (): void => {
       if (leaving && running === 0) resolve()
     }
-    const run = (job: JobFrame): void => {
+    const run = (job: JobFrame, cpuMs: number | null): void => {
       running++
       faults.at('worker.job-read')
-      runJob(chain, job, pulse, logFor, faults).then((outcome) => {
-        running--
-        up.answer(job.key, cutOutcome(outcome))
-        faults.at('worker.result-sent')
-        endIfDone()
-      }, reject)
+      up.began()
+      const own = timers.open()
+      own
+        .during(() => runJob(chain, job, cpuMs, tools))
+        .then((outcome) => {
+          running--
+          const left = own.leftOver()
+          if (left > 0) up.heldBack(`${left} timers were left set, the first by ${own.where() ?? 'unknown code'}`)
+          up.answer(job.key, cutOutcome(left > 0 ? { ...outcome, stray: true } : outcome))
+          faults.at('worker.result-sent')
+          endIfDone()
+        }, reject)
+    }
+    /** The thread is busy from one message to the next, so its CPU clock is read once for all of them. */
+    const runAll = (jobs: readonly JobFrame[]): void => {
+      const cpuMs = threadCpuMs()
+      const sinceMs = performance.now()
+      for (const job of jobs) run(job, cpuMs === null ? null : cpuMs + performance.now() - sinceMs)
     }
     line.setEncoding('utf8')
     line.on('data', (text: string) => {
@@ -101,7 +148,7 @@ function serveJobs(
           if (!isRecord(frame)) throw new Error('the host sent a frame that is no object')
           const down = frame as unknown as LineDown
           if (down.type === 'leave') leaving = true
-          else for (const job of down.jobs) run(job)
+          else runAll(down.jobs)
         }
         endIfDone()
       } catch (thrown) {
@@ -114,36 +161,53 @@ function serveJobs(
 async function runJob(
   chain: LoadedChain,
   job: JobFrame,
-  pulse: PulseWriter,
-  logFor: (alias: string, messageId: string) => FilterLog,
-  faults: Faults,
+  cpuMs: number | null,
+  tools: ThreadTools,
 ): Promise<ChainOutcome> {
-  const tools: ChainTools = {
-    monotonicMs: () => performance.now(),
-    cpuMs: threadCpuMs,
-    after: systemClock.after,
+  try {
+    const { number, messageId, attempt, leftMs, without, bodyPath, controlPaths, contents, mark } = job
+    return await runChain(
+      chain.filters,
+      { pair: { bodyPath, controlPaths }, messageId, attempt, leftMs, without, contents, mark, cpuMs },
+      toolsFor(number, tools),
+    )
+  } catch (thrown) {
+    // Our own steps between the filters failed, for instance because the files are gone.
+    const failure = { kind: 'internal', filter: null, text: describeThrown(thrown) } as const
+    return {
+      verdict: null,
+      by: null,
+      failure,
+      trail: [],
+      notes: [],
+      stray: false,
+      rerunWithout: null,
+      undone: false,
+      version: null,
+    }
+  }
+}
+
+/** What all messages of a thread have in common. */
+interface ThreadTools {
+  readonly pulse: PulseWriter
+  readonly timers: TimerWatch
+  readonly faults: Faults
+  readonly shared: Omit<ChainTools, 'enter' | 'leave'>
+}
+
+/** The chain's tools for one message. */
+function toolsFor(number: number, { pulse, faults, shared }: ThreadTools): ChainTools {
+  return {
+    ...shared,
     enter: (index) => {
-      pulse.enter(job.number, index)
+      pulse.enter(number, index)
       faults.at('chain.filter-start')
     },
     leave: () => {
       faults.at('chain.filter-end')
       pulse.leave()
     },
-    ...editTools(systemFiles),
-    logFor,
-  }
-  try {
-    const { messageId, attempt, leftMs, without, bodyPath, controlPaths } = job
-    return await runChain(
-      chain.filters,
-      { pair: { bodyPath, controlPaths }, messageId, attempt, leftMs, without },
-      tools,
-    )
-  } catch (thrown) {
-    // Our own steps between the filters failed, for instance because the files are gone.
-    const failure = { kind: 'internal', filter: null, text: describeThrown(thrown) } as const
-    return { verdict: null, by: null, failure, trail: [], notes: [], stray: false, rerunWithout: null }
   }
 }
 
@@ -156,24 +220,58 @@ function threadCpuMs(): number | null {
 
 interface Uplink {
   send(frame: LineUp): void
+  /** From now on `look` is asked before outcomes are sent: what the messages left behind in the thread, or `null`. */
+  watch(look: () => string | null): void
+  /** A message begins to run. */
+  began(): void
+  /** A message's outcome, which comes next, must wait for the end of the thread. */
+  heldBack(cause: string): void
   answer(key: string, outcome: ChainOutcome): void
   flush(): void
 }
 
-/** Collects the outcomes of one turn of the event loop: what is ready together travels together. */
+/**
+ * Collects the outcomes of one turn of the event loop: what is ready together travels together.
+ *
+ * Before they leave, the thread is looked over. If something was left behind, and more than one message ran since it was
+ * last clean, nobody can tell which of them it has misled: none of their outcomes is sent, and no further one ever.
+ */
 function createUplink(line: Socket): Uplink {
   let results: { key: string; outcome: ChainOutcome }[] = []
+  let look: (() => string | null) | null = null
+  let running = 0
+  let beganSinceLook = 0
+  let isUnclean = false
+  const write = (frames: readonly LineUp[]): void => void line.write(encodeFrames(frames))
   const flush = (): void => {
     if (results.length === 0) return
-    line.write(encodeFrames([{ type: 'done', results } satisfies LineUp]))
+    const frames: LineUp[] = [{ type: 'done', results }]
     results = []
+    if (isUnclean) return
+    const cause = look?.() ?? null
+    const isAlone = beganSinceLook <= 1 && running === 0
+    beganSinceLook = running
+    if (cause === null) return write(frames)
+    isUnclean = true
+    if (isAlone) write([...frames, { type: 'unclean', cause, mode: 'alone' }])
+    else write([{ type: 'unclean', cause, mode: 'shared' }])
   }
   return {
     send: (frame) => {
       flush()
-      line.write(encodeFrames([frame]))
+      write([frame])
+    },
+    watch: (to) => (look = to),
+    began: () => {
+      running++
+      beganSinceLook++
+    },
+    heldBack: (cause) => {
+      flush()
+      write([{ type: 'unclean', cause, mode: 'held' }])
     },
     answer: (key, outcome) => {
+      running--
       if (results.push({ key, outcome }) === 1) setImmediate(flush)
     },
     flush,

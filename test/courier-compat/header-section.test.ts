@@ -3,7 +3,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, symlinkSync, truncateSyn
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { readHeaderSection } from '../../courier-compat/header-file.ts'
+import { readHeaderSection } from '../../courier-compat/shared-reading.ts'
 import {
   fieldsNamed,
   findHeaderEnd,

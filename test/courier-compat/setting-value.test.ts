@@ -205,6 +205,22 @@ void t.test("a module's table of declarations", (t) => {
       ['settings, "a": choices is not a list of two or more different words'],
     ],
     ['no default', { a: { type: 'text', text } }, ['settings, "a": has no default (null: not set)']],
+    ['a secret', { a: { type: 'text', default: null, secret: true, text } }, []],
+    [
+      'a secret that everybody knows',
+      { a: { type: 'text', default: 'hunter2', secret: true, text } },
+      ['settings, "a": a secret has no default but null: what stands in the code is known'],
+    ],
+    [
+      'a secret in words',
+      { a: { type: 'text', default: null, secret: 'yes', text } },
+      ['settings, "a": secret "yes" is neither true nor false'],
+    ],
+    [
+      'a secret that is no text',
+      { a: { type: 'path', default: null, secret: true, text } },
+      ['settings, "a": a path has no property "secret"'],
+    ],
     ['a null switch', { a: { ...flag, default: null } }, ['settings, "a": a switch cannot be null']],
     [
       'a default as text',

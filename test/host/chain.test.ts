@@ -58,6 +58,7 @@ function openStage(list: string, options: StageOptions = {}) {
     if (doFilter === undefined) throw new Error(`the test has no filter ${name}`)
     return {
       ...{ index, name, alias, skips, dryRun, onError: onError ?? 'defer', timeLimitMs: timeLimitMs ?? 30_000 },
+      editsAreKnown: false,
       doFilter: (...args) => {
         calls.push(alias)
         return doFilter(...args)
@@ -65,7 +66,18 @@ function openStage(list: string, options: StageOptions = {}) {
     }
   })
   const pair = options.pair ?? { bodyPath: '/nowhere/D1', controlPaths: ['/nowhere/1'] }
-  const job: ChainJob = { pair, messageId: 'M1', attempt: 1, leftMs: 60_000, without: [], ...options.job }
+  const startCpuMs = options.cpuMs === undefined ? 0 : (options.cpuMs?.() ?? null)
+  const job: ChainJob = {
+    pair,
+    messageId: 'M1',
+    attempt: 1,
+    leftMs: 60_000,
+    without: [],
+    contents: null,
+    mark: null,
+    cpuMs: startCpuMs,
+    ...options.job,
+  }
   const asked: string[] = []
   const log: string[] = []
   const edits = options.pair === undefined ? null : editTools(systemFiles)
@@ -75,10 +87,6 @@ function openStage(list: string, options: StageOptions = {}) {
     after: clock.after,
     enter: (index: number) => void asked.push(`enter ${index}`),
     leave: () => void asked.push('leave'),
-    controlSizes: (of: Pair) => {
-      asked.push('sizes')
-      return edits?.controlSizes(of) ?? [0]
-    },
     mark: (of: Pair): EditMark => {
       asked.push('mark')
       return edits?.mark(of) ?? nothingMarked
@@ -976,10 +984,12 @@ t.test('failures: what the mail server hears', (t) => {
     blocked: '451 4.3.0 Local policy check took too long, try again later (M1)',
     'thread-lost': '451 4.3.0 Local policy check failed, try again later (M1)',
     'runner-lost': '451 4.3.0 Local policy check failed, try again later (M1)',
+    poison: '451 4.3.0 Local policy check failed, try again later (M1)',
     deadline: '451 4.3.0 Local policy check took too long, try again later (M1)',
     overloaded: '451 4.3.2 Mail filter is too busy, try again later (M1)',
     broken: '451 4.3.5 Mail filter is not configured correctly, try again later (M1)',
     stopping: '451 4.3.2 Mail filter is being restarted, try again later (M1)',
+    changed: '451 4.3.0 Message files were changed, try again later (M1)',
     pair: '451 4.3.0 Message files are not usable, try again later (M1)',
     internal: '451 4.3.0 Mail filter failed, try again later (M1)',
   }

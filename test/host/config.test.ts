@@ -37,6 +37,7 @@ void t.test('the table of settings', (t) => {
         onFailureDsn: 'pass',
       },
       log: { level: 'info', file: null, maxBuffer: mib, linesPerSecond: 100 },
+      metrics: { listen: 'off', allowRemote: false },
     },
     'the defaults, under the names that TypeScript sees',
   )

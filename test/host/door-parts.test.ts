@@ -34,7 +34,6 @@ import {
 import { openLog } from '../../host/observe/log.ts'
 import { createRateLimit } from '../../host/observe/rate-limit.ts'
 import { systemClock } from '../../host/platform/clock.ts'
-import { faultPoints, noFaults, parseFaults } from '../../host/platform/faults.ts'
 import { makeClock } from '../helpers/fake-clock.ts'
 import { until } from '../helpers/until.ts'
 
@@ -446,48 +445,6 @@ t.test('the log’s way out', async (t) => {
     'where it cannot be opened any more the old one is kept',
   )
   closeSync(textDescriptor)
-})
-
-t.test('fault points', (t) => {
-  const visits = (faults: ReturnType<typeof parseFaults>, point: (typeof faultPoints)[number], count: number): string =>
-    Array.from({ length: count }, () => {
-      try {
-        faults.at(point)
-        return '-'
-      } catch (thrown) {
-        return thrown instanceof Error ? thrown.message : 'x'
-      }
-    }).join(' ')
-  const thrown = 'fault injected at door.accepted'
-  t.equal(parseFaults(''), noFaults, 'none unless asked for')
-  t.equal(visits(noFaults, 'door.accepted', 3), '- - -')
-  t.equal(visits(parseFaults('door.accepted=throw'), 'door.accepted', 2), `${thrown} ${thrown}`, 'at every visit')
-  t.equal(visits(parseFaults('door.accepted=throw@2'), 'door.accepted', 3), `- ${thrown} -`, 'or at one')
-  const two = parseFaults('door.accepted=throw@1,intake.decided=throw@1')
-  t.equal(visits(two, 'intake.pair-opened', 1), '-', 'other points do nothing')
-  t.equal(visits(two, 'intake.decided', 2), 'fault injected at intake.decided -', 'each point counts for itself')
-  t.equal(visits(two, 'door.accepted', 2), `${thrown} -`)
-  for (const point of faultPoints) t.doesNotThrow(() => parseFaults(`${point}=kill@3`), `${point} can be named`)
-  const wrong = [
-    'door.opened=throw',
-    'door.accepted',
-    'door.accepted=fail',
-    'door.accepted=throw@',
-    'door.accepted=throw@x',
-    '=throw',
-    ',',
-    'door.accepted=throw,',
-    ' door.accepted=throw',
-    'constructor=throw',
-  ]
-  for (const specification of wrong) {
-    t.throws(
-      () => parseFaults(specification),
-      { message: /^fault ".*" is not POINT=kill\|throw\[@N\]/ },
-      `"${specification}" is refused`,
-    )
-  }
-  t.end()
 })
 
 t.test('tables', (t) => {

@@ -2,7 +2,7 @@
 import { appendFileSync, existsSync, linkSync, lstatSync, readFileSync, readdirSync, renameSync } from 'node:fs'
 import { statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { addRecipient } from '../../courier-compat/control.ts'
 import type { DoFilter } from '../../courier-compat/filter.ts'
@@ -15,6 +15,7 @@ import { clearKept, editTools, identityOf, keptOriginalPath, markEdits, undoEdit
 import type { EditMark, Pair } from '../../host/edits.ts'
 import type { Failure } from '../../host/chain/failure.ts'
 import { createIntake, type FailurePolicy } from '../../host/intake.ts'
+import { removeLeftOvers } from '../../host/left-overs.ts'
 import { createEvents } from '../../host/observe/events.ts'
 import { openPair, openSpool } from '../../host/pair.ts'
 import { systemPlatform } from '../../host/platform/platform.ts'
@@ -235,15 +236,21 @@ t.test('what cannot be undone', (t) => {
 })
 
 t.test('what an older message left is not taken for the original', (t) => {
-  const dir = t.testdir()
+  const dir = t.testdir({ D9: 'no folder' })
   const pair = makePair(dir, { content: 'A: 1\n\n' })
   for (const path of [keptOriginalPath, newVersionPath, markedVersionPath])
     writeFileSync(path(pair.bodyPath), 'another')
   const opened = openPair(pair, openSpool(dir, systemFiles), systemFiles)
-  t.strictSame(state(pair), { data: 'A: 1\n\n', names: [] }, 'it is removed when the message comes in')
+  t.throws(() => undoEdits(opened, opened.mark, systemFiles), /is not the file/, 'it is found out where it is used')
+  writeFileSync(keptOriginalPath(pair.bodyPath), 'another')
+  writeFileSync(pair.bodyPath, 'A: 1\n\n')
+  t.strictSame(removeLeftOvers({ path: dir }, systemFiles), { removed: 1, failures: [] })
+  t.strictSame(state(pair), { data: 'A: 1\n\n', names: [] }, 'it is removed when the host starts')
+  const again = openPair(pair, openSpool(dir, systemFiles), systemFiles)
   replace(pair, 'A: 2\n\n')
-  undoEdits(opened, opened.mark, systemFiles)
+  undoEdits(again, again.mark, systemFiles)
   t.strictSame(state(pair), { data: 'A: 1\n\n', names: [] })
+  t.match(removeLeftOvers({ path: join(dir, 'none') }, systemFiles), { removed: 0, failures: [/ENOENT/] })
   t.end()
 })
 
@@ -291,6 +298,7 @@ function chain(lines: string): ChainFilter[] {
       onError,
       timeLimitMs: 30_000,
       dryRun: line.endsWith('!'),
+      editsAreKnown: false,
       doFilter,
     }
   })
@@ -317,7 +325,11 @@ function run(lines: string, pair: Pair, asked: string[] = []): Promise<ChainOutc
     ...{ enter: () => undefined, leave: () => undefined, ...editTools(noted) },
     logFor: () => ({ info: () => undefined, warn: () => undefined, error: () => undefined }),
   }
-  return runChain(chain(lines), { pair, messageId: 'M1', attempt: 1, leftMs: 60_000, without: [] }, tools)
+  return runChain(
+    chain(lines),
+    { pair, messageId: 'M1', attempt: 1, leftMs: 60_000, without: [], contents: null, mark: null, cpuMs: null },
+    tools,
+  )
 }
 
 t.test('each filter of a chain is undone by itself', async (t) => {
@@ -463,11 +475,14 @@ t.test('the spool when the answer goes out', async (t) => {
       events,
     )
     const heard: Verdict['kind'][] = []
-    await intake.take({ door: 'test', pair }, ({ kind }) => {
-      heard.push(kind)
-      t.strictSame(state(pair).names, [], `${name}: nothing is left beside the message`)
-      if (data !== null) t.equal(state(pair).data, data, `${name}: the message`)
-      return 'sent'
+    await new Promise<void>((resolve) => {
+      intake.take({ door: 'test', pair }, ({ kind }) => {
+        heard.push(kind)
+        t.strictSame(state(pair).names, [], `${name}: nothing is left beside the message`)
+        if (data !== null) t.equal(state(pair).data, data, `${name}: the message`)
+        resolve()
+        return 'sent'
+      })
     })
     t.strictSame(heard, [want], `${name}: answered once`)
   }

@@ -543,6 +543,8 @@ const sound: ChainOutcome = {
   notes: [['key', 'value']],
   stray: false,
   rerunWithout: null,
+  undone: false,
+  version: null,
 }
 const failure: ChainOutcome = {
   ...sound,
@@ -658,12 +660,16 @@ t.test('what is believed of an outcome', (t) => {
       verdict: fc.oneof(fc.constant({ kind: 'pass' }), verdict, strange),
       failure: mostly(null),
       rerunWithout: mostly(null),
+      undone: mostly(false, true),
+      version: mostly(null, { dev: 1, ino: 2, size: 3, mtimeMs: 4 }),
     }),
     fc.record({
       ...common,
       verdict: mostly(null),
       failure: mostly(failure.failure, null),
       rerunWithout: mostly(null, 0),
+      undone: mostly(false),
+      version: mostly(null),
     }),
     strange,
   )

@@ -9,7 +9,10 @@ import { until } from '../helpers/until.ts'
 
 const passes = { verdict: { kind: 'pass' }, by: null, failure: null, trail: [], notes: [], stray: false }
 const answer = (thread: FakeThread, job: JobFrame, more: object = {}): void =>
-  thread.send({ type: 'done', results: [{ key: job.key, outcome: { ...passes, rerunWithout: null, ...more } }] })
+  thread.send({
+    type: 'done',
+    results: [{ key: job.key, outcome: { ...passes, rerunWithout: null, undone: false, version: null, ...more } }],
+  })
 /** A result in a word: the verdict's kind or the failure's, and how many attempts it took. */
 const told = async (result: Promise<RunResult>): Promise<string> => {
   const { outcome, failure, attempts } = await result

@@ -3,6 +3,12 @@
  * there without it. `test/helpers/without.mjs` takes them out.
  */
 
+import { boundsProtections } from './protections-bounds.ts'
+import { faultProtections } from './protections-faults.ts'
+import { isolationProtections } from './protections-isolation.ts'
+import { securityProtections } from './protections-security.ts'
+import { supervisionProtections } from './protections-supervision.ts'
+
 /** One protection. */
 export interface Protection {
   /** Below the repository. */
@@ -14,6 +20,11 @@ export interface Protection {
 
 /** By name, in the order of the tests that use them. */
 export const protections: Readonly<Record<string, Protection>> = {
+  ...boundsProtections,
+  ...securityProtections,
+  ...faultProtections,
+  ...isolationProtections,
+  ...supervisionProtections,
   // R11: a stop under load.
   'socket stays at stop': {
     file: 'host/doors/courierfilter/door.ts',
@@ -29,8 +40,8 @@ export const protections: Readonly<Record<string, Protection>> = {
   },
   'stop has an end': {
     file: 'host/doors/courierfilter/door.ts',
-    find: 'await Promise.race([Promise.all(inHand), late])',
-    instead: 'await Promise.all(inHand)',
+    find: 'await Promise.race([allSettled(), late])',
+    instead: 'await allSettled()',
   },
   'stop by signal': {
     file: 'host/cli/run.ts',
@@ -103,7 +114,7 @@ export const protections: Readonly<Record<string, Protection>> = {
   },
   "a lost thread's messages are told of": {
     file: 'host/runner/lane.ts',
-    find: 'if (thread !== undefined) lose(lossesOfThread(thread, text, filterAt))',
+    find: 'lose(lossesOfThread(thread, text, filterAt, caller))',
     instead: '',
   },
   'a runner is started again': {
@@ -179,8 +190,8 @@ export const protections: Readonly<Record<string, Protection>> = {
   },
   'an old runner finishes what it has': {
     file: 'host/runner/supervisor.ts',
-    find: 'retire(old.main, soloIdleMs)',
-    instead: 'retire(old.main, 0)',
+    find: 'retire(old.main)\n',
+    instead: 'retire(old.main, 0)\n',
   },
   'a broken chain does not take over': {
     file: 'host/runner/supervisor.ts',

@@ -17,7 +17,16 @@ async function openStage(t: Test, without: readonly string[]) {
   return { ask, runner: first, threads, log }
 }
 
-const empty = { by: null, failure: null, trail: [], notes: [], stray: false, rerunWithout: null }
+const empty = {
+  by: null,
+  failure: null,
+  trail: [],
+  notes: [],
+  stray: false,
+  rerunWithout: null,
+  undone: false,
+  version: null,
+}
 const outcome = (verdict: ChainOutcome['verdict']): ChainOutcome => ({ ...empty, verdict })
 const accept = outcome({ kind: 'accept', skipOthers: false, reply: { code: 200, status: null, lines: ['first'] } })
 const reject = outcome({ kind: 'reject', reply: { code: 554, status: null, lines: ['second'] } })

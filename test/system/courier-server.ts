@@ -177,12 +177,23 @@ export async function stopCourier(): Promise<void> {
 
 /** Removes all mail that waits; the server must be stopped. Stale sockets go too: they would refuse all mail. */
 export function cleanSpool(): void {
+  cleanQueue()
+  for (const socket of readdirSync(courier.sockets)) rmSync(join(courier.sockets, socket))
+}
+
+/** Removes all mail that waits; nobody may deliver or send any at that moment. */
+export function cleanQueue(): void {
   for (const part of ['msgs', 'msgq', 'tmp']) {
     for (const folder of foldersIn(join(courier.spool, part))) {
       for (const file of readdirSync(folder)) rmSync(join(folder, file), { recursive: true })
     }
   }
-  for (const socket of readdirSync(courier.sockets)) rmSync(join(courier.sockets, socket))
+}
+
+/** Stops the delivery of mail; mail is taken as before, and waits. */
+export async function holdDeliveries(): Promise<void> {
+  await mustRun('courier', ['stop'])
+  await until('the end of deliveries', () => !runningDaemons().some(({ name }) => name === 'courierd'))
 }
 
 /** Waits until no mail waits for delivery. */

@@ -62,7 +62,8 @@ export async function installPackage(top = '/opt/nodefilter-test'): Promise<Inst
   }
 }
 
-function npmEnvironment(): NodeJS.ProcessEnv {
+/** What npm needs to find its registry and its cache. */
+export function npmEnvironment(): NodeJS.ProcessEnv {
   const names = Object.keys(process.env).filter(
     (name) => name === 'HOME' || /^(npm_config_|https?_proxy$|no_proxy$)/i.test(name),
   )

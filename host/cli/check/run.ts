@@ -18,6 +18,7 @@ import { writePair } from '../../spool.ts'
 import { exitCodes, type CommandIo } from '../command.ts'
 import { openLoadedChain } from '../loaded-chain.ts'
 import { formatTable } from '../table.ts'
+import { asciiJson, visible } from '../wrap.ts'
 
 /** What was asked for. */
 export interface CheckOptions {
@@ -82,8 +83,8 @@ export async function runCheck(
     const { state } = chain
     if (state.kind === 'broken') return broken(state.problems.map((problem) => ({ column: null, ...problem })))
     const reports = await runMessages(options, chain, work, settings.host.deadline)
-    if (options.json) for (const report of reports) io.out(`${JSON.stringify(report)}\n`)
-    else io.out(table(reports) + reports.flatMap(remarks).join(''))
+    if (options.json) for (const report of reports) io.out(`${asciiJson(report)}\n`)
+    else io.out(visible(table(reports) + reports.flatMap(remarks).join('')))
     const modules = state.kind === 'serving' ? state.filters.map(({ file }) => file) : []
     return ended(reports.some(({ failure }) => failure !== null) ? exitCodes.tempFail : exitCodes.ok, modules)
   } finally {

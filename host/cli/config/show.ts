@@ -1,5 +1,5 @@
 /** `nodefilter config show`: the settings in force, and where each was written. */
-import { describeType, writeDefault, writeValue } from '../../../courier-compat/setting-text.ts'
+import { describeType, isSecret, writeDefault, writeValue } from '../../../courier-compat/setting-text.ts'
 import { didYouMean } from '../../../courier-compat/near-match.ts'
 import type { SettingSchema, SettingValue } from '../../../courier-compat/setting.ts'
 import type { Configuration, Place } from '../../config/read.ts'
@@ -7,6 +7,7 @@ import { hostSettingList } from '../../config/settings.ts'
 import { formatProblem } from '../../problem.ts'
 import { exitCodes, type CommandIo } from '../command.ts'
 import { formatTable } from '../table.ts'
+import { asciiJson } from '../wrap.ts'
 
 /** What to show. */
 export interface ShowOptions {
@@ -37,7 +38,7 @@ export function showConfiguration(configuration: Configuration, options: ShowOpt
   }
   const shown = changed ? rows.filter(({ schema, value }) => writeValue(schema, value) !== writeDefault(schema)) : rows
   const one = rows.length === 1 && name?.includes('.') === true ? rows[0] : undefined
-  if (json) io.out(`${JSON.stringify(asJson(configuration, shown))}\n`)
+  if (json) io.out(`${asciiJson(asJson(configuration, shown))}\n`)
   else if (one !== undefined) io.out(describe(one))
   else {
     io.out(shown.length === 0 ? 'every setting has its default\n' : table(shown))
@@ -81,7 +82,12 @@ function listText({ list, files }: Configuration): string {
 function asJson({ list, files, problems }: Configuration, rows: readonly Row[]): unknown {
   return {
     settings: rows.map(({ name, schema, value, place }) => ({
-      ...{ name, value, default: schema.default, type: schema.type },
+      ...{
+        name,
+        value: isSecret(schema) ? writeValue(schema, value) : value,
+        default: schema.default,
+        type: schema.type,
+      },
       from: place === null ? null : placeText(place),
     })),
     filters: list.entries.map(({ name, alias, file, line }) => ({ name, alias, from: `${file}:${line}` })),

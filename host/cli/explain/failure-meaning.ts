@@ -8,10 +8,13 @@ const meanings: Readonly<Record<FailureKind, string>> = {
   blocked: "a filter's code kept its thread busy and did not give it back; the thread was ended.",
   'thread-lost': 'the thread it ran in ended under it, on the second attempt as well.',
   'runner-lost': 'the process that runs the filters ended under it, on the second attempt as well.',
+  poison:
+    'it has ended threads or runners before, and is not run any more for a while; see "poison-message" in the log.',
   deadline: 'it had no verdict within [host] deadline, waiting included.',
   overloaded: 'more messages waited than [host] max_waiting allows.',
   broken: 'the configuration, a filter or the state folder is broken; "nodefilter courier doctor" says what.',
   stopping: 'the host was being stopped or started anew.',
+  changed: 'its files were changed by somebody else while the filters ran.',
   pair: 'its files were not what a mail server hands over, or could not be read.',
   internal: 'the host itself failed, which is a fault of nodefilter.',
 }

@@ -5,6 +5,7 @@ import { askHost } from '../../../control/client.ts'
 import { controlSocketName } from '../../../control/server.ts'
 import { exitCodes, type CommandIo } from '../../command.ts'
 import { nodeRange, packageVersion } from '../../version.ts'
+import { asciiJson } from '../../wrap.ts'
 import type { CourierMachine } from '../enable-facts.ts'
 import { findCourier } from '../layout.ts'
 import { findingRecord, paragraph, severityOf, type Finding } from './finding.ts'
@@ -54,7 +55,7 @@ export async function runDoctor(
   const findings = findingsOf(facts)
   if (order.json) {
     const versions = { nodefilter: facts.version, courier: layout.version, node: process.version }
-    io.out(`${JSON.stringify({ name: order.name, versions, findings: findings.map(findingRecord) }, null, 2)}\n`)
+    io.out(`${asciiJson({ name: order.name, versions, findings: findings.map(findingRecord) }, 2)}\n`)
   } else {
     for (const finding of findings) io.out(`${paragraph(finding)}\n`)
     io.out(`${closingLine(findings, order.name)}\n`)
