@@ -197,7 +197,7 @@ function readWhole(path: string, descriptor: number, size: number, files: Files)
     length += count
     if (length > size) throw new PairRefused(`${path} changed while it was read`)
     // A regular file gives all it has: less than was asked for is its end.
-    if (count < wanted) return content.subarray(0, length)
+    if (count < wanted || count === 0) return content.subarray(0, length)
   }
 }
 

@@ -39,7 +39,7 @@ const prefix = 'nodefilter-'
 const ownName = 'nodefilter-host'
 
 /** A group whose last process has just ended is busy for a moment. */
-const removal = { tries: 50, againMs: 20 } as const
+const removal: { readonly tries: number; readonly againMs: number } = { tries: 50, againMs: 20 }
 
 /**
  * Looks what may be done, and ends and removes the groups that an earlier host left at the same place. `place` is a word
@@ -96,7 +96,7 @@ function openGroup(folders: readonly string[], clock: Clock): Cgroup {
         0,
       ),
     remove: async () => {
-      for (let left = removal.tries; left > 0; left--) {
+      for (let tried = 0; tried < removal.tries; tried++) {
         kill()
         if (folders.map(removeFolder).every(Boolean)) return
         await new Promise<void>((resolve) => void clock.after(removal.againMs, resolve))

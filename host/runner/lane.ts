@@ -123,6 +123,8 @@ export function openLane(
   let gatherTimer: Timer | null = null
   const queue: Ticket[] = []
   const roster = createRoster(plan.messagesPerThread)
+  /** Threads whose line was gone before they were told to end. */
+  const endedItself = new WeakSet<Thread>()
   const output = createFloodReport<{ readonly stream: 'stdout' | 'stderr'; readonly text: string }>(
     {
       ...{ first: plan.linesPerSecond, everyMs: 1000 },
@@ -146,6 +148,7 @@ export function openLane(
         frame: receive,
         lineClosed: (slot, cause) => {
           const thread = roster.get(slot)
+          if (thread?.closing === false) endedItself.add(thread)
           if (thread !== undefined) close(thread, 0)
           else if (draining === null && state.kind !== 'broken')
             log.strayIgnored(name, slot, `a thread that served nothing is gone: ${cause}`)
@@ -170,7 +173,8 @@ export function openLane(
           for (const give of thread?.owed.values() ?? []) give()
           if (thread === undefined) return
           // The code of a thread that was told to end says nothing about why it did.
-          const caller = job === 0 || thread.closing ? null : { number: job, filter }
+          const isOwnEnd = !thread.closing || endedItself.has(thread)
+          const caller = job > 0 && isOwnEnd ? { number: job, filter } : null
           lose(lossesOfThread(thread, text, filterAt, caller))
         },
         stuck: (slot) => {

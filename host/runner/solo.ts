@@ -17,9 +17,9 @@ export interface SoloTools {
    * Opens a lane; `freed` is to be called whenever its message was answered, failed or lost, and says whether its runner
    * has ended.
    */
-  open(freed: (hasEnded: boolean) => void): Lane
+  readonly open: (freed: (hasEnded: boolean) => void) => Lane
   /** Lets a lane finish and end. */
-  retire(lane: Lane): void
+  readonly retire: (lane: Lane) => void
   readonly clock: Clock
 }
 

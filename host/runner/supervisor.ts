@@ -211,7 +211,10 @@ export function startSupervisor(
     const state = await lane.ready
     isRecycling = false
     if (isDraining()) return
-    if (main !== old || plan !== from) return retire(lane, 0)
+    if (main !== old || plan !== from) {
+      retire(lane, 0)
+      return
+    }
     if (state.kind !== 'serving') {
       lanes.delete(lane)
       judge.failed(nowMs())

@@ -68,7 +68,12 @@ export default async function serve(task: ThreadTask): Promise<void> {
   timers.ownFiles(loaded.described.map(({ file }) => file))
   const beats = createBeats(pulse, task.wakes)
   up.send({ type: 'loaded', filters: loaded.described, warnings: loaded.warnings })
-  up.watch(paceLooks(watchRealm(), () => performance.now()))
+  const lookAtRealm = paceLooks(watchRealm(), () => performance.now())
+  const watched = timers
+  up.watch(() => {
+    const place = watched.late()
+    return place === null ? lookAtRealm() : `a timer was begun after its message was settled, by ${place}`
+  })
   const tools: ThreadTools = {
     pulse,
     timers,
@@ -126,9 +131,11 @@ function serveJobs(line: Socket, up: Uplink, chain: LoadedChain, tools: ThreadTo
       const own = timers.open()
       own
         .during(() => runJob(chain, job, cpuMs, tools))
-        .then((outcome) => {
-          running--
+        .then(async (outcome) => {
+          // What is due this very turn is nearly over.
+          if (own.leftOver() > 0) await nextTurn()
           const left = own.leftOver()
+          running--
           if (left > 0) up.heldBack(`${left} timers were left set, the first by ${own.where() ?? 'unknown code'}`)
           up.answer(job.key, cutOutcome(left > 0 ? { ...outcome, stray: true } : outcome))
           faults.at('worker.result-sent')
@@ -186,6 +193,13 @@ async function runJob(
       version: null,
     }
   }
+}
+
+/** Not a filter's timer, and told from one by being taken before any is watched. */
+const { setImmediate: setOriginalImmediate } = globalThis
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setOriginalImmediate(resolve))
 }
 
 /** What all messages of a thread have in common. */
@@ -272,7 +286,7 @@ function createUplink(line: Socket): Uplink {
     },
     answer: (key, outcome) => {
       running--
-      if (results.push({ key, outcome }) === 1) setImmediate(flush)
+      if (results.push({ key, outcome }) === 1) setOriginalImmediate(flush)
     },
     flush,
   }

@@ -25,6 +25,7 @@ export function watchedThread(t: Test, ownFiles: readonly string[] = []): Watche
     workerData: { timerWatch: host('timer-watch.ts'), realmWatch: host('realm-watch.ts'), ownFiles },
     // What the test runner needs for itself would be loaded there too.
     execArgv: [],
+    env: { PATH: process.env['PATH'] },
     stdout: true,
     stderr: true,
   })

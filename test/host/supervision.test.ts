@@ -214,11 +214,27 @@ function watched(t: Test, maxMemoryOctets = 1000) {
 }
 
 t.test('a runner that stands still is ended', async (t) => {
-  for (const [what, prepare, withinMs] of [
-    ['with messages in hand', async ({ clock }) => clock.advance(10_000), 3500],
-    ['at rest', async ({ clock, state }) => ((state.busy = false), await clock.advance(60_000)), 13_000],
-    ['before it has ever answered', async ({ freeze }) => void freeze(), 11_000],
-  ] as readonly (readonly [string, (it: ReturnType<typeof watched>) => Promise<unknown>, number])[]) {
+  const rows: readonly [what: string, prepare: (it: ReturnType<typeof watched>) => Promise<void>, withinMs: number][] =
+    [
+      ['with messages in hand', ({ clock }) => clock.advance(10_000), 3500],
+      [
+        'at rest',
+        ({ clock, state }) => {
+          state.busy = false
+          return clock.advance(60_000)
+        },
+        13_000,
+      ],
+      [
+        'before it has ever answered',
+        ({ freeze }) => {
+          freeze()
+          return Promise.resolve()
+        },
+        11_000,
+      ],
+    ]
+  for (const [what, prepare, withinMs] of rows) {
     const it = watched(t)
     await prepare(it)
     t.same(it.state.ended, [], `${what}: as long as it answers it lives`)
@@ -380,8 +396,8 @@ t.test('a reload and a stop overtake a recycling', async (t) => {
 })
 
 for (const [without, ended] of [
-  [[], 0],
-  [['a deadline that the host missed is judged anew'], 1],
+  [[], false],
+  [['a deadline that the host missed is judged anew'], true],
 ] as const) {
   const name = 'R66 an answer that was given in time counts, though the host stood still at its deadline'
   t.test(`${name} (without: ${without.join() || 'nothing'})`, async (t) => {
@@ -390,12 +406,18 @@ for (const [without, ended] of [
     const thread = runner.thread(0)
     await stage.supervisor.ready
     const result = stage.ask(200)
-    answer(thread, await thread.job(0))
-    // Nothing is read meanwhile: the answer comes after the deadline's timer.
-    const untilMs = performance.now() + 2000
-    while (performance.now() < untilMs);
+    const job = await thread.job(0)
+    // Of what is ready after this, timers come first: the answer is read after the deadline's.
+    await new Promise<void>((resolve) => {
+      setImmediate(() => {
+        answer(thread, job)
+        const untilMs = performance.now() + 2000
+        while (performance.now() < untilMs);
+        resolve()
+      })
+    })
     t.equal(await told(result), 'pass 1')
-    const kills = runner.heard.filter(({ type }) => type === 'kill-thread').length
-    t.equal(kills, ended, 'its thread, with all who are in it, is ended only without the protection')
+    const isEnded = runner.heard.some(({ type }) => type === 'kill-thread')
+    t.equal(isEnded, ended, 'its thread, with all who are in it, is ended only without the protection')
   })
 }

@@ -231,6 +231,8 @@ const ends =
       expect(/^4[0-9][0-9] .*\n$/.test(answer ?? ''), `${act}: ${answer ?? `no answer within ${promptMs} ms`}`)
       const line = answer === null ? '' : await host.settled(id).catch(String)
       expect(line.includes(` errorCode=${code} `), `${act}: the log has no errorCode=${code}: ${line}`)
+      if (act.startsWith('exit'))
+        expect(line.includes(' filter=act '), `${act}: the log does not name the filter: ${line}`)
       expect(cause.test(line.slice(line.indexOf('errorCause='))), `${act}: the log does not tell the cause: ${line}`)
       const next = await askFor(host, `NEXT.${index}`, {}, promptMs)
       expect(next.answer === '200 Ok\n', `after ${act} the next message hears ${next.answer ?? 'nothing'}`)
@@ -250,6 +252,11 @@ testPromise(
       without: ['a runner is started again'],
       sees: /^after kill SIGSEGV the next message hears nothing/,
       check: only('kill SIGSEGV'),
+    },
+    {
+      without: ['who ended a thread is told'],
+      sees: /^exit 0: the log does not name the filter/,
+      check: only('exit 0'),
     },
   ],
 )

@@ -147,11 +147,11 @@ testPromise(
 /** Outcomes as a thread sends them, for questions with the keys that a guess would try first. */
 const forgedOutcomes = `${JSON.stringify({
   type: 'done',
-  results: Array.from({ length: 20 }, (_, number) => ({
+  results: Array.from({ length: 40 }, (_, number) => ({
     key: String(number),
     outcome: {
       ...{ verdict: { kind: 'reject', reply: { code: 554, status: '5.7.1', lines: ['forged'] } }, by: 'pollute' },
-      ...{ failure: null, trail: [], notes: [], stray: false, rerunWithout: null },
+      ...{ failure: null, trail: [], notes: [], stray: false, rerunWithout: null, undone: false, version: null },
     },
   })),
 })}\n`
@@ -159,14 +159,21 @@ const forgedOutcomes = `${JSON.stringify({
 /** What is written to every descriptor there is. */
 const rubbish: Readonly<Record<string, readonly string[]>> = {
   'a line': ['rubbish\n'],
-  frames: [forgedOutcomes, '{"type":"pong","number":1}\n', '{}\n'],
+  frames: ['{"type":"pong","number":1}\n', '{}\n', '[]\n'],
   'half a frame': ['{"type":"done","results":[', 'x'.repeat(2 ** 20)],
 }
 
 const writeTo = (texts: readonly string[]): string => `
   const { writeSync } = require('node:fs');
-  for (const text of [${texts.map((text) => (text.length > 1000 ? `'x'.repeat(${text.length})` : JSON.stringify(text))).join()}])
-    for (let fd = 0; fd <= 40; fd++) try { writeSync(fd, text) } catch {}
+  for (const text of [${texts.map((text) => (text.length > 20_000 ? `'x'.repeat(${text.length})` : JSON.stringify(text))).join()}])
+    for (let fd = 0; fd <= 80; fd++) try { writeSync(fd, text) } catch {}
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  return '250 written'`
+/** To every line of a thread, its neighbours' too, but not to the control pipe, where it would end the runner. */
+const forge = `
+  const { fstatSync, writeSync } = require('node:fs');
+  for (let fd = 4; fd <= 80; fd++)
+    try { if (fstatSync(fd).isSocket()) writeSync(fd, ${JSON.stringify(forgedOutcomes)}) } catch {}
   await new Promise((resolve) => setTimeout(resolve, 20));
   return '250 written'`
 const close = (descriptors: string): string => `
@@ -213,6 +220,7 @@ testPromise(
   'R30 descriptors written to or closed: 4xx at worst for the culprit, its neighbour hears its own answer',
   descriptors({
     ...Object.fromEntries(Object.entries(rubbish).map(([name, texts]) => [name, writeTo(texts)])),
+    'forged outcomes': forge,
     'all closed': close(all),
     'standard output closed': close('[1, 2]'),
     'the control pipe closed': close('[3]'),
@@ -222,7 +230,7 @@ testPromise(
     {
       without: ['the key of a question cannot be guessed'],
       sees: /the (neighbour|culprit) hears 554 .*forged|good messages heard .*forged/,
-      check: descriptors({ frames: writeTo(rubbish['frames'] ?? []) }),
+      check: descriptors({ 'forged outcomes': forge }),
     },
   ],
 )

@@ -112,12 +112,16 @@ const sharing: Check = async (t, without) => {
     return ({}).polluted ? '554 dirty' : '250 clean'`
   const held = Array.from({ length: 3 }, (_, index) => runCode(host, `HELD.${index}`, hold))
   await until('the neighbours to be held', () => existsSync(at('begun')))
-  const polluter = await within(
-    patienceMs,
-    runCode(host, 'POLLUTE.1', 'Object.prototype.polluted = 1', `return '250 polluted'`),
-  )
-  expect(polluter === '250 polluted\n', `the polluter hears ${polluter ?? 'nothing'}`)
+  const pollute = `
+    Object.prototype.polluted = 1;
+    require('node:fs').appendFileSync(${JSON.stringify(at('polluted'))}, 'x');
+    return '250 polluted'`
+  const polluting = runCode(host, 'POLLUTE.1', pollute)
+  // They go on in the thread as it is then; when they run again, there is nothing to wait for.
+  await until('the thread to be polluted', () => existsSync(at('polluted')))
   writeFileSync(at('go'), '')
+  const polluter = await within(patienceMs, polluting)
+  expect(polluter === '250 polluted\n', `the polluter hears ${polluter ?? 'nothing'}`)
   const neighbours = await within(patienceMs, Promise.all(held))
   expect(
     neighbours?.every((answer) => answer === '250 clean\n') === true,

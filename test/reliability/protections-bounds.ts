@@ -32,18 +32,23 @@ export const boundsProtections: Readonly<Record<string, Protection>> = {
   },
   'refused connections are counted': {
     file: 'host/doors/courierfilter/door.ts',
-    find: "    connectionReport.add(null)\n",
+    find: '    connectionReport.add(null)\n',
     instead: '',
   },
-  'a flood of refusals is told by its number': {
+  'a flood is told by its number': {
     file: 'host/observe/flood-report.ts',
     find: 'if (told < first)',
     instead: 'if (told < 1e9)',
   },
+  'a runner without pipes is none': {
+    file: 'host/runner/runner.ts',
+    find: '(child.stdio as typeof child.stdio | undefined)?.[3]',
+    instead: 'child.stdio[3]',
+  },
   'the queue has an end': {
     file: 'host/runner/supervisor.ts',
-    find: 'main.waiting() >= plan.maxWaiting',
-    instead: 'main.waiting() < 0',
+    find: '!isBroken && waiting >= plan.maxWaiting',
+    instead: 'isBroken && waiting < 0',
   },
   // R14: the log.
   'the log never waits': {
@@ -61,15 +66,10 @@ export const boundsProtections: Readonly<Record<string, Protection>> = {
     find: "    sink.on('drain', tellLost)\n",
     instead: '',
   },
-  // R30: what filters write.
-  "a filter's log lines are limited in rate": {
-    file: 'host/runner/worker.ts',
-    find: 'if (!limit.allow()) return\n',
-    instead: '',
-  },
-  "a runner's output is limited in rate": {
-    file: 'host/observe/flood-report.ts',
-    find: 'if (told < first)',
-    instead: 'if (told < 1e9)',
+  // R32: big messages.
+  'the host reads no body': {
+    file: 'host/pair.ts',
+    find: 'const octets = stats.size\n',
+    instead: 'const octets = files.readFileSync(bodyPath).length\n',
   },
 }

@@ -1,5 +1,5 @@
 /** The protections whose absence test/faults must notice; see protections.ts. */
-import type { Protection } from './protections.ts'
+import type { Protection } from './protection.ts'
 
 /** By name, in the order of the tests that use them. */
 export const faultProtections: Readonly<Record<string, Protection>> = {
@@ -29,7 +29,7 @@ export const faultProtections: Readonly<Record<string, Protection>> = {
   // R03: replies.
   'an answer is one write': {
     file: 'host/doors/courierfilter/door.ts',
-    find: "socket.end(courierAnswer(verdict), 'latin1')\n",
+    find: "socket.write(courierAnswer(verdict), 'latin1', () => socket.destroy())",
     instead:
       "const text = courierAnswer(verdict)\n    socket.write(text.slice(0, 1))\n    setTimeout(() => socket.end(text.slice(1), 'latin1', () => socket.destroySoon()), 3000)",
   },
@@ -63,8 +63,8 @@ export const faultProtections: Readonly<Record<string, Protection>> = {
   // R50: names from mail.
   'the original has a name of ours': {
     file: 'courier-compat/kept-original.ts',
-    find: '`nodefilter-${basename(bodyPath)}`',
+    find: 'keptPrefix + basename(bodyPath)',
     instead:
-      "`nodefilter-${/climbed[^/]{0,2}/.exec(process.getBuiltinModule('node:fs').readFileSync(bodyPath, 'latin1'))?.[0] ?? basename(bodyPath)}`",
+      "`${keptPrefix}${/climbed[^/]{0,2}/.exec(process.getBuiltinModule('node:fs').readFileSync(bodyPath, 'latin1'))?.[0] ?? basename(bodyPath)}`",
   },
 }

@@ -1,5 +1,5 @@
 /** The protections that keep messages, and what their filters write, apart: see protections.ts. */
-import type { Protection } from './protections.ts'
+import type { Protection } from './protection.ts'
 
 /** By name, in the order of the tests that use them. */
 export const isolationProtections: Readonly<Record<string, Protection>> = {
@@ -18,7 +18,7 @@ export const isolationProtections: Readonly<Record<string, Protection>> = {
   'the key of a question cannot be guessed': {
     file: 'host/runner/lane.ts',
     find: 'ticket.key = randomUUID()',
-    instead: 'ticket.key = String(ticket.number)',
+    instead: 'ticket.key = String(lastNumber + 1)',
   },
   // R29: what messages leave behind.
   'a realm is looked over': {

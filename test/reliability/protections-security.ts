@@ -1,13 +1,7 @@
 /** The protections whose absence the tests of secrets, of what a filter can reach, and of the state folder must notice. */
 
-/** As `Protection` in protections.ts, which reads this file. */
-interface Protection {
-  readonly file: string
-  readonly find: string
-  readonly instead: string
-}
+import type { Protection } from './protection.ts'
 
-/** By name, in the order of the tests that use them. */
 export const securityProtections: Readonly<Record<string, Protection>> = {
   // R64: secrets stay where they were written.
   'a secret is told as set': {

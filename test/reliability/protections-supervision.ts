@@ -1,5 +1,5 @@
 /** The protections of the supervision: see protections.ts. */
-import type { Protection } from './protections.ts'
+import type { Protection } from './protection.ts'
 
 /** By name, in the order of the tests that use them. */
 export const supervisionProtections: Readonly<Record<string, Protection>> = {
@@ -67,6 +67,12 @@ export const supervisionProtections: Readonly<Record<string, Protection>> = {
     file: 'host/runner/supervisor.ts',
     find: 'retire(old)\n',
     instead: 'retire(old, 0)\n',
+  },
+  // R27: who ended a thread.
+  'who ended a thread is told': {
+    file: 'host/runner/process.ts',
+    find: "const blamed = job === 0 || cause.includes('memory limit') ? {} : { job, filter }",
+    instead: 'const blamed = {}',
   },
   // R66: what stands still.
   'a runner that stands still is ended': {

@@ -2,21 +2,13 @@
  * The protections whose absence the reliability tests must notice: where each stands in the program, and what stands
  * there without it. `test/helpers/without.mjs` takes them out.
  */
+import type { Protection } from './protection.ts'
 
 import { boundsProtections } from './protections-bounds.ts'
 import { faultProtections } from './protections-faults.ts'
 import { isolationProtections } from './protections-isolation.ts'
 import { securityProtections } from './protections-security.ts'
 import { supervisionProtections } from './protections-supervision.ts'
-
-/** One protection. */
-export interface Protection {
-  /** Below the repository. */
-  readonly file: string
-  /** The exact text; it stands in the file once. */
-  readonly find: string
-  readonly instead: string
-}
 
 /** By name, in the order of the tests that use them. */
 export const protections: Readonly<Record<string, Protection>> = {
@@ -267,6 +259,11 @@ export const protections: Readonly<Record<string, Protection>> = {
     file: 'host/pair.ts',
     find: 'if (stats.gid !== spool.gid)',
     instead: 'if (false)',
+  },
+  'a verdict counts for its own files': {
+    file: 'host/intake.ts',
+    find: 'const result = pair === null || isUntouched ? found : checked(found, pair)',
+    instead: 'const result = found',
   },
   // R49: modes and owners.
   'sockets are private': {
