@@ -114,10 +114,10 @@ export function watchRealm(): RealmWatch {
 }
 
 /** The share of a thread's time that goes into deep looks, and how much may be saved up for a busy moment. */
-const deepTime = { share: 0.02, maxSavedMs: 25, maxCostMs: 1 } as const
+const deepTime = { share: 0.01, maxSavedMs: 25, maxCostMs: 1 } as const
 
 /**
- * One look for after every batch of messages: deep where that takes at most a fiftieth of the thread's time, which is
+ * One look for after every batch of messages: deep where that takes at most a hundredth of the thread's time, which is
  * after every batch unless the thread is very busy.
  */
 export function paceLooks(watch: RealmWatch, monotonicMs: () => number): () => string | null {

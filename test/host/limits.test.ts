@@ -44,14 +44,12 @@ function product(text: string): number {
     .reduce((all, factor) => all * factor, 1)
 }
 
+/** A setting's default in octets, ms or as a count; `null` for none, `undefined` where there is no such setting. */
 function defaultOf(section: string, key: string): number | null | undefined {
   const schema = (hostSchemas as Readonly<Record<string, SettingSchemas>>)[section]?.[key]
   if (schema === undefined) return undefined
-  const value = schema.default
-  if (schema.type === 'duration' || schema.type === 'size') {
-    const parsed = schema.type === 'duration' ? parseDuration(String(value)) : parseSize(String(value))
-    return parsed
-  }
+  const value: unknown = schema.default
+  if (typeof value === 'string') return schema.type === 'duration' ? parseDuration(value) : parseSize(value)
   return typeof value === 'number' ? value : null
 }
 

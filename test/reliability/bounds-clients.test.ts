@@ -1,61 +1,15 @@
-/** R52 and R53: what clients let grow or wait has an end, is told of, and passes by itself. */
-import { readdirSync, writeFileSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
-import { join } from 'node:path'
-import { askHost } from '../../host/control/client.ts'
+/** R52: what clients let grow or wait has an end, is told of, and passes by itself. */
+import { writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { requestOf } from '../helpers/converse.ts'
-import { childrenOf, orders, servingHost, startStream, type HostProcess } from '../helpers/host-process.ts'
+import { orders, servingHost, startStream, type HostProcess } from '../helpers/host-process.ts'
+import { many, openFiles, reads, type Client } from '../helpers/rude-clients.ts'
 import { until } from '../helpers/until.ts'
 import { watchMemory } from '../helpers/watch-memory.ts'
 import { createFindings, testPromise, within, type Check } from './check.ts'
 
 /** Good messages beside a fault have their answer long before this. */
 const promptMs = 5000
-
-/** How many descriptors a process has in use; none once it has ended. */
-function openFiles(pid: number): number {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).length
-  } catch {
-    return 0
-  }
-}
-
-/** A connection of a client that does not behave. */
-interface Client {
-  readonly socket: Socket
-  /** When the host hung up; `null` while it has not. */
-  closedMs: number | null
-  heard: string
-}
-
-/** Connects; a full backlog is tried again, as Courier does. */
-function misbehave(host: HostProcess, begin: (client: Client) => void): Promise<Client> {
-  return new Promise((resolve) => {
-    const socket = connect({ path: host.socketPath, allowHalfOpen: true })
-    const client: Client = { socket, closedMs: null, heard: '' }
-    const over = (): void => {
-      client.closedMs ??= performance.now()
-      socket.destroy()
-    }
-    socket.setEncoding('latin1')
-    socket.on('end', over)
-    socket.on('close', over)
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EAGAIN') return over()
-      setTimeout(() => void misbehave(host, begin).then(resolve), 20)
-    })
-    socket.on('connect', () => {
-      begin(client)
-      resolve(client)
-    })
-  })
-}
-
-const reads = (client: Client): void => void client.socket.on('data', (text: string) => (client.heard += text))
-
-const many = (host: HostProcess, count: number, begin: (client: Client) => void): Promise<Client[]> =>
-  Promise.all(Array.from({ length: count }, () => misbehave(host, begin)))
 
 /** What is promised whatever the clients do. */
 async function judge(
@@ -189,117 +143,6 @@ const rudeClients: Check = async (t, without) => {
 testPromise('R52 deaf, talkative, half-closed and vanished clients cost their own connection alone', rudeClients, [
   { without: ['what follows a request is not read'], sees: /^a client that goes on after its request got rid/ },
   { without: ['a request has a longest size'], sees: /^what can be no request is waited for/ },
-])
-
-/** How often something was told of, as its lines count it. */
-const sum = (host: HostProcess, pattern: RegExp): number =>
-  host.log.reduce((count, line) => count + Number(pattern.exec(line)?.[1] ?? 0), 0)
-
-const flood: Check = async (t, without) => {
-  const { seen, expect } = createFindings()
-  const total = without.length === 0 ? 5000 : 1500
-  const atOnce = 600
-  const set = ['courierfilter.request_timeout=1s', 'runner.threads=2', 'host.deadline=20s']
-  const host = await servingHost(t, ['act'], { set, without, openFiles: 256 })
-  const { pair } = host.place
-  const control = join(host.place.state, 'control.sock')
-  const statusOf = async (): Promise<boolean> => (await askHost(control, 'status')).kind === 'answer'
-  const warned = host.log.some((line) => / configuration-warning .*may open only 256 files/.test(line))
-  expect(warned, 'nobody is told that the descriptors do not suffice')
-
-  const memory = watchMemory(host.pid)
-  const good: string[] = []
-  let controlFailed = 0
-  let most = 0
-  let isOver = false
-  const sending = (async () => {
-    while (!isOver) {
-      good.push(await host.ask(pair()).catch(String))
-      if (!(await statusOf().catch(() => false))) controlFailed++
-      most = Math.max(most, openFiles(host.pid))
-    }
-  })()
-  let begun = 0
-  const clients: Client[] = []
-  const lane = async (): Promise<void> => {
-    while (begun++ < total) {
-      // Says nothing, and stays until the host hangs up.
-      const client = await misbehave(host, reads)
-      clients.push(client)
-      await until('the host to hang up', () => client.closedMs, 20_000, 50).catch(() => client.socket.destroy())
-    }
-  }
-  const lanes = Promise.all(Array.from({ length: atOnce }, lane))
-  await until('the flood to rise', () => clients.length > 200)
-  // In the middle of it a runner dies, and another one is to be started.
-  for (const pid of childrenOf(host.pid)) process.kill(pid, 'SIGKILL')
-  const restarted = await within(10_000, host.logged(/ runner-ended /, 20_000))
-  expect(restarted !== null, 'the runner did not end')
-  await within(60_000, lanes)
-  isOver = true
-  await sending
-  const after = await within(
-    promptMs,
-    until('a good answer', async () => (await host.ask(pair()).catch(String)) === '200 Ok\n', 20_000),
-  )
-  expect(after === true, 'no good answer after the flood')
-  expect((await host.ask(pair())) === '200 Ok\n', 'nor a second one')
-
-  expect(most < 256 - 16, `${most} of 256 descriptors were in use`)
-  expect(controlFailed === 0, `the control socket did not answer ${controlFailed} times`)
-  const others = [...new Set(good)].filter((answer) => answer !== '200 Ok\n' && answer !== '')
-  expect(others.length === 0, `good messages heard ${JSON.stringify(others)}`)
-  const starts = host.log.filter((line) => / runner-started /.test(line)).length
-  expect(starts === 2, `${starts} runners were started`)
-  const heard = clients.filter(({ heard }) => heard !== '').length
-  expect(heard === 0, 'a client that asked nothing heard something')
-  const grownBy = memory.grownBy()
-  expect(grownBy < 64, `the host grew by ${grownBy} MiB`)
-  // What is untold yet is told at the end.
-  await host.stop()
-  const refused = sum(host, / connections-refused .*count=([0-9]+)/)
-  const late =
-    host.log.filter((line) => / request-refused .*no whole request/.test(line)).length +
-    sum(host, / request-refused .*so were ([0-9]+) more/)
-  const accounted = refused + late
-  const want = clients.length + good.filter((answer) => answer === '').length
-  expect(accounted === want, `${want} connections were refused, ${refused} + ${late} are told of`)
-  const lines = host.log.filter((line) => / (connections|request)-refused /.test(line)).length
-  expect(lines < 200, `${lines} lines tell of a flood`)
-  return seen
-}
-
-testPromise('R53 5,000 connections at 256 descriptors: refused ones are counted, the others served', flood, [
-  { without: ['connections leave descriptors for the rest'], sees: /descriptors were in use|are told of$/ },
-  { without: ['refused connections are counted'], sees: /are told of$/ },
-])
-
-/** Should the descriptors be used up all the same: no message passes, and all is well once there are some again. */
-const starved: Check = async (t, without) => {
-  const { seen, expect } = createFindings()
-  const set = ['courierfilter.request_timeout=60s', 'runner.threads=2', 'host.deadline=3s']
-  const reserve = 'connections leave descriptors for the rest'
-  const host = await servingHost(t, ['act'], { set, without: [...without, reserve], openFiles: 256 })
-  const { pair } = host.place
-  const clients = await many(host, 300, reads)
-  await until('all descriptors to be in use', () => openFiles(host.pid) >= 250)
-  for (const pid of childrenOf(host.pid)) process.kill(pid, 'SIGKILL')
-  const tried = await within(
-    promptMs,
-    host.logged(/ runner-ended .*cannot be started/, 20_000).catch(() => null),
-  )
-  expect(tried !== null, 'no runner was tried to be started')
-  const during = await host.ask(pair()).catch(String)
-  expect(/^(451 .*\n)?$/.test(during) || /EAGAIN|ECONNREFUSED/.test(during), `a message meanwhile hears ${during}`)
-  for (const { socket } of clients) socket.destroy()
-  const good = async (): Promise<boolean> => (await host.ask(pair()).catch(String)) === '200 Ok\n'
-  await until('a good answer', good, 15_000, 100).catch(() => expect(false, 'no good answer afterwards'))
-  await host.kill()
-  return seen
-}
-
-testPromise('R53 a host whose descriptors are used up defers, and serves again once there are some', starved, [
-  { without: ['a runner without pipes is none'], sees: /^no (runner was tried|good answer)/ },
 ])
 
 /** More messages than may wait: answered at once that they shall come again, and those that wait are answered. */

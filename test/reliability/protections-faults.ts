@@ -29,7 +29,7 @@ export const faultProtections: Readonly<Record<string, Protection>> = {
   // R03: replies.
   'an answer is one write': {
     file: 'host/doors/courierfilter/door.ts',
-    find: "socket.write(courierAnswer(verdict), 'latin1', () => socket.destroy())",
+    find: "socket.write(courierAnswer(verdict), 'latin1')\n    if (socket.writableLength === 0) process.nextTick(destroy, socket)",
     instead:
       "const text = courierAnswer(verdict)\n    socket.write(text.slice(0, 1))\n    setTimeout(() => socket.end(text.slice(1), 'latin1', () => socket.destroySoon()), 3000)",
   },

@@ -164,9 +164,13 @@ export function createCourierDoor(options: CourierDoorOptions, platform: Platfor
     if (inHand === 0) tellSettled?.()
     if (socket.destroyed || !socket.writable) return 'nobody-there'
     // One write: a cut answer could read as another one. The client may keep its side open as long as it likes; ours is done
-    // once the answer is out, and closing it says so without a word more to the system.
-    socket.write(courierAnswer(verdict), 'latin1', () => socket.destroy())
-    if (socket.writableLength > 0) clock.after(unreadLimitMs, () => socket.destroy())
+    // once the answer is out, and closing says so without one more call to the system.
+    socket.write(courierAnswer(verdict), 'latin1')
+    if (socket.writableLength === 0) process.nextTick(destroy, socket)
+    else {
+      socket.destroySoon()
+      clock.after(unreadLimitMs, () => socket.destroy())
+    }
     faults.at('door.reply-written')
     return 'sent'
   }
@@ -201,6 +205,11 @@ export function createCourierDoor(options: CourierDoorOptions, platform: Platfor
       timer.cancel()
     },
   }
+}
+
+/** Not at once: a stream that is destroyed in the course of a write makes an error of it, for nobody. */
+function destroy(socket: Socket): void {
+  socket.destroy()
 }
 
 function ignore(): void {

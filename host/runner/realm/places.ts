@@ -13,11 +13,9 @@ import { memberName, type Place } from './snapshot.ts'
  * the others are seldom used, and cost too much to load into every thread.
  */
 const modules = {
-  common: [
-    ...['buffer', 'child_process', 'crypto', 'dns', 'fs', 'fs/promises', 'http', 'https', 'net', 'path', 'stream'],
-    ...['stream/promises', 'timers', 'timers/promises', 'url', 'util'],
-  ],
+  common: ['child_process', 'fs', 'fs/promises', 'net', 'path', 'timers'],
   other: [
+    ...['buffer', 'crypto', 'dns', 'http', 'https', 'stream', 'stream/promises', 'timers/promises', 'url', 'util'],
     ...['assert', 'async_hooks', 'dgram', 'diagnostics_channel', 'dns/promises', 'events', 'module', 'os'],
     ...['perf_hooks', 'querystring', 'readline', 'string_decoder', 'tls', 'util/types', 'vm', 'worker_threads', 'zlib'],
   ],
