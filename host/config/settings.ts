@@ -97,7 +97,7 @@ export const hostSchemas = deepFreeze({
     },
     max_messages: {
       type: 'count',
-      default: 100_000,
+      default: 1_000_000,
       min: 0,
       max: 1_000_000_000,
       text: 'A runner that has answered so many messages is replaced in the same way; 0 is never.',
