@@ -11,7 +11,7 @@
 import { lstatSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import type { CloseFilter, DoFilter, FilterSetup, SettingSchemas, SettingsOf } from '../courier-compat/index.ts'
-import { identityOf, isSameFile } from '../courier-compat/kept-original.ts'
+import { identityOf, isSameFile, type FileIdentity } from '../courier-compat/kept-original.ts'
 import { noteVersion } from '../courier-compat/message-versions.ts'
 import { createBridge, errorAt, type Bridge } from './python/bridge.ts'
 
@@ -75,11 +75,11 @@ export async function initFilter(setup: FilterSetup<SettingsOf<typeof settings>>
 
 export const doFilter: DoFilter = async (bodyPath, controlPaths, context) => {
   if (bridge === null) throw new Error('initFilter was not called')
-  const before = identityOf(lstatSync(bodyPath))
+  const before = identityAt(bodyPath)
   const result = await bridge.run(bodyPath, controlPaths, context.signal)
-  const after = identityOf(lstatSync(bodyPath))
+  const after = identityAt(bodyPath)
   // courier.xfilter writes to the data file itself.
-  if (!isSameFile(before, after)) noteVersion(bodyPath, after)
+  if (before !== null && after !== null && !isSameFile(before, after)) noteVersion(bodyPath, after)
   if ('reply' in result) return result.reply
   if ('malformed' in result) throw new Error(result.malformed)
   const { name, text, place, trace } = result.error
@@ -90,4 +90,10 @@ export const doFilter: DoFilter = async (bodyPath, controlPaths, context) => {
 export const closeFilter: CloseFilter = async () => {
   await bridge?.close()
   bridge = null
+}
+
+/** `null` where there is no such file: what is told of that is the module's own. */
+function identityAt(path: string): FileIdentity | null {
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  return stats === undefined ? null : identityOf(stats)
 }

@@ -53,11 +53,13 @@ export function lossesOfThread(
     const guilty = known && ticket.number === named.number
     // Alone in a thread that stood still, it can have been nobody else.
     const sole = tickets.length === 1 && blame !== null
+    // A thread that ended by itself may have ended by chance: even the message whose filter was running runs once more.
+    const isFirstEnd = blame === null && ticket.attempt === 1
     return [
       ticket,
       {
         how: blame === null ? 'thread-lost' : 'blocked',
-        role: guilty || sole ? 'culprit' : known ? 'innocent' : 'suspect',
+        role: guilty || sole ? (isFirstEnd ? 'suspect' : 'culprit') : known ? 'innocent' : 'suspect',
         filter: guilty ? filterAt(named.filter) : null,
         text: blame?.text ?? text,
       },

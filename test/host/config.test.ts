@@ -12,7 +12,12 @@ import { checkHostSettings, hostSchemas } from '../../host/config/settings.ts'
 const minute = 60_000
 const mib = 2 ** 20
 
-void t.test('the table of settings', (t) => {
+const runnerDefaults = {
+  ...{ maxMemory: null, recycleMemory: null, maxMessages: 1_000_000, cgroup: 'auto' },
+  ...{ poisonLimit: 3, poisonMemory: 24 * 3600 * 1000 },
+}
+
+t.test('the table of settings', (t) => {
   for (const [section, schemas] of Object.entries(hostSchemas)) {
     t.strictSame(schemaProblems(schemas), [], `[${section}] is well declared`)
     t.ok(Object.isFrozen(schemas) && Object.values(schemas).every(Object.isFrozen), `[${section}] is frozen`)
@@ -22,8 +27,8 @@ void t.test('the table of settings', (t) => {
   t.strictSame(
     settings,
     {
-      host: { stateDir: null, deadline: minute, grace: 8000, maxWaiting: 500, whenBroken: 'defer' },
-      runner: { threads: null, messagesPerThread: 16, blockedLimit: 2000, maxHeap: 256 * mib, startLimit: 30_000 },
+      host: { stateDir: null, deadline: minute, grace: 8000, maxWaiting: 500, whenBroken: 'defer', onPoison: 'defer' },
+      runner: { threads: null, messagesPerThread: 16, blockedLimit: 2000, maxHeap: 256 * mib, startLimit: 30_000, ...runnerDefaults },
       chain: { list: null, modules: [], filterPath: [], timeLimit: 30_000 },
       courierfilter: {
         enabled: true,
@@ -237,6 +242,7 @@ void t.test('a configuration that is right', (t) => {
     grace: 1000,
     maxWaiting: 500,
     whenBroken: 'pass',
+    onPoison: 'defer',
   })
   t.strictSame(read.settings?.chain, {
     list: null,

@@ -31,7 +31,7 @@ export const faultProtections: Readonly<Record<string, Protection>> = {
     file: 'host/doors/courierfilter/door.ts',
     find: "socket.write(courierAnswer(verdict), 'latin1')\n    if (socket.writableLength === 0) process.nextTick(destroy, socket)",
     instead:
-      "const text = courierAnswer(verdict)\n    socket.write(text.slice(0, 1))\n    setTimeout(() => socket.end(text.slice(1), 'latin1', () => socket.destroySoon()), 3000)",
+      "const text = courierAnswer(verdict)\n    socket.write(text.slice(0, 1))\n    if (socket.writableLength === 0) setTimeout(() => socket.end(text.slice(1), 'latin1', () => socket.destroySoon()), 3000)",
   },
   // R47: changes from elsewhere.
   'the time of change is compared': {

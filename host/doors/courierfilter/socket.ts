@@ -10,7 +10,7 @@ import type { Files } from '../../platform/files.ts'
 import { listenPrivately } from '../../platform/private-socket.ts'
 
 /** Connections that may wait for `accept`. */
-const backlog = 128
+const backlog = 1024
 
 /** The longest path a Unix socket can have. */
 const maxSocketPath = 107
