@@ -196,7 +196,7 @@ t.test('what is counted as a kill', async (t) => {
   t.equal(alerts(stage).length, 1, 'once may have been chance')
   die('process.exit', { job: exitAgain.number, filter: 0 })
   t.match(await exits, { attempts: 2, failure: { kind: 'thread-lost', filter: 'e', text: 'process.exit' } })
-  t.match(alerts(stage)[1], / kills=1 filter=e cause=process\.exit$/, 'a thread that a filter ended, by its name')
+  t.match(alerts(stage)[1], / kills=2 filter=e cause=process\.exit$/, 'a thread that a filter ended, by its name')
   answer(thread, await thread.job(0))
   t.equal(await told(beside), 'fine pass 2', 'who was beside it is innocent')
 
