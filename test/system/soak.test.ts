@@ -81,7 +81,8 @@ t.test('control: the checks see what is wrong', (t) => {
   ]
   for (const [what, changes, failures] of rows) {
     const notMet = checksOf({ ...well, ...changes }, failures).filter(({ isMet }) => !isMet)
-    t.equal(notMet.length, 1, what)
+    // Without samples neither the heap nor the resident memory can be judged.
+    t.equal(notMet.length, what === 'no sample of the memory' ? 2 : 1, what)
   }
   t.end()
 })
