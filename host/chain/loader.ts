@@ -5,7 +5,7 @@
  * Source: contracts.md ("A filter module"), spec pythonfilter 1.3.
  */
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FilterLog, FilterSetup, OnError } from '../../courier-compat/filter.ts'
 import { didYouMean } from '../../courier-compat/near-match.ts'
@@ -59,6 +59,11 @@ export interface LoadedChain {
 
 /** The folder of the filters that come with nodefilter. */
 export const bundledFilters = fileURLToPath(new URL('../../filters', import.meta.url))
+
+/** True for a file of nodefilter's own filters. */
+export function isBundled(file: string): boolean {
+  return file.startsWith(bundledFilters + sep)
+}
 
 /** Loads and initialises every filter of the list, in its order. All problems are told at once. Never rejects. */
 export async function loadChain(

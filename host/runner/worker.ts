@@ -10,7 +10,7 @@ import { trustConfiguration } from '../../courier-compat/config.ts'
 import type { FilterLog } from '../../courier-compat/filter.ts'
 import { runChain, type ChainOutcome, type ChainTools } from '../chain/chain.ts'
 import { describeThrown } from '../chain/failure.ts'
-import { loadChain, type LoadedChain, type LoadPlan } from '../chain/loader.ts'
+import { isBundled, loadChain, type LoadedChain, type LoadPlan } from '../chain/loader.ts'
 import { editTools } from '../edits.ts'
 import { createRateLimit } from '../observe/rate-limit.ts'
 import { systemClock, type Timer } from '../platform/clock.ts'
@@ -68,12 +68,8 @@ export default async function serve(task: ThreadTask): Promise<void> {
   timers.ownFiles(loaded.described.map(({ file }) => file))
   const beats = createBeats(pulse, task.wakes)
   up.send({ type: 'loaded', filters: loaded.described, warnings: loaded.warnings })
-  const lookAtRealm = paceLooks(watchRealm(), () => performance.now())
-  const watched = timers
-  up.watch(() => {
-    const place = watched.late()
-    return place === null ? lookAtRealm() : `a timer was begun after its message was settled, by ${place}`
-  })
+  // Our own filters leave nothing behind: a look after each of their messages would cost more than they do.
+  if (!loaded.described.every(({ file }) => isBundled(file))) up.watch(createLook(timers))
   const tools: ThreadTools = {
     pulse,
     timers,
@@ -93,6 +89,15 @@ export default async function serve(task: ThreadTask): Promise<void> {
   } finally {
     beats.stop()
     line.destroySoon()
+  }
+}
+
+/** What was left behind in this thread since now, in a sentence; `null` if nothing was. */
+function createLook(timers: TimerWatch): () => string | null {
+  const lookAtRealm = paceLooks(watchRealm(), () => performance.now())
+  return () => {
+    const place = timers.late()
+    return place === null ? lookAtRealm() : `a timer was begun after its message was settled, by ${place}`
   }
 }
 
