@@ -30,7 +30,7 @@ t.test('the bundled filters leave nothing behind', async (t) => {
   const { entries } = parseList(`${names.join('\n')}\n`, 'filters.conf', 'nodefilter')
   const chain = await loadChain(
     {
-      ...{ entries, filterPath: [], modules: { sections: [] }, modulePaths: [], timeLimitMs: 30_000 },
+      ...{ entries, filterPath: [], modules: { defaults: [], sections: [] }, modulePaths: [], timeLimitMs: 30_000 },
       stateDirectory: t.testdirName,
     },
     () => silent,
