@@ -28,7 +28,14 @@ t.test('the table of settings', (t) => {
     settings,
     {
       host: { stateDir: null, deadline: minute, grace: 8000, maxWaiting: 500, whenBroken: 'defer', onPoison: 'defer' },
-      runner: { threads: null, messagesPerThread: 16, blockedLimit: 2000, maxHeap: 256 * mib, startLimit: 30_000, ...runnerDefaults },
+      runner: {
+        threads: null,
+        messagesPerThread: 16,
+        blockedLimit: 2000,
+        maxHeap: 256 * mib,
+        startLimit: 30_000,
+        ...runnerDefaults,
+      },
       chain: { list: null, modules: [], filterPath: [], timeLimit: 30_000 },
       courierfilter: {
         enabled: true,
