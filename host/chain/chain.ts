@@ -202,6 +202,21 @@ export async function runChain(
   }
 }
 
+/** The outcome where our own steps between the filters failed, for instance because the files are gone. */
+export function failedOutcome(text: string): ChainOutcome {
+  return {
+    verdict: null,
+    by: null,
+    failure: { kind: 'internal', filter: null, text },
+    trail: [],
+    notes: none,
+    stray: false,
+    rerunWithout: null,
+    undone: false,
+    version: null,
+  }
+}
+
 type Call =
   | { readonly kind: 'returned'; readonly value: unknown }
   | { readonly kind: 'threw'; readonly thrown: unknown }

@@ -239,7 +239,12 @@ export function openLane(
       case 'log': {
         const { level, filter, messageId, text } = frame
         const known = level === 'warn' || level === 'error' ? level : 'info'
-        return log.filterSaid(known, String(filter), String(messageId), String(text).slice(0, 2000))
+        return log.filterSaid(
+          known,
+          String(filter).slice(0, 200),
+          String(messageId).slice(0, 200),
+          String(text).slice(0, 2000),
+        )
       }
       default:
         log.strayIgnored(plan.name, slot, 'a frame of unknown type')

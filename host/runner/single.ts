@@ -8,7 +8,7 @@ import inspector from 'node:inspector'
 import { Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import type { FilterLog } from '../../courier-compat/filter.ts'
-import { runChain, type ChainOutcome, type ChainTools } from '../chain/chain.ts'
+import { failedOutcome, runChain, type ChainOutcome, type ChainTools } from '../chain/chain.ts'
 import { describeModule } from '../chain/describe.ts'
 import { describeThrown } from '../chain/failure.ts'
 import { loadChain, type LoadedChain } from '../chain/loader.ts'
@@ -55,7 +55,7 @@ async function receive(frame: SingleDown): Promise<void> {
     case 'debug':
       return debug(frame)
     case 'run': {
-      const outcome = chain === null ? internal('no chain is loaded') : await run(chain, frame)
+      const outcome = chain === null ? failedOutcome('no chain is loaded') : await run(chain, frame)
       tell({ type: 'done', results: [{ key: frame.key, outcome: cutOutcome(outcome) }] })
       return
     }
@@ -103,22 +103,7 @@ async function run(loaded: LoadedChain, job: Task<'run'>): Promise<ChainOutcome>
       tools,
     )
   } catch (thrown) {
-    return internal(describeThrown(thrown))
-  }
-}
-
-function internal(text: string): ChainOutcome {
-  const failure = { kind: 'internal', filter: null, text } as const
-  return {
-    verdict: null,
-    by: null,
-    failure,
-    trail: [],
-    notes: [],
-    stray: false,
-    rerunWithout: null,
-    undone: false,
-    version: null,
+    return failedOutcome(describeThrown(thrown))
   }
 }
 

@@ -8,7 +8,7 @@ import { connect, type Socket } from 'node:net'
 import { threadId, type MessagePort } from 'node:worker_threads'
 import { trustConfiguration } from '../../courier-compat/config.ts'
 import type { FilterLog } from '../../courier-compat/filter.ts'
-import { runChain, type ChainOutcome, type ChainTools } from '../chain/chain.ts'
+import { failedOutcome, runChain, type ChainOutcome, type ChainTools } from '../chain/chain.ts'
 import { describeThrown } from '../chain/failure.ts'
 import { isBundled, loadChain, type LoadedChain, type LoadPlan } from '../chain/loader.ts'
 import { editTools } from '../edits.ts'
@@ -160,7 +160,8 @@ function serveJobs(line: Socket, up: Uplink, chain: LoadedChain, tools: ThreadTo
           if (!isRecord(frame)) throw new Error('the host sent a frame that is no object')
           const down = frame as unknown as LineDown
           if (down.type === 'leave') leaving = true
-          else runAll(down.jobs)
+          // The host ends an unclean thread, and has these run elsewhere.
+          else if (!up.isUnclean()) runAll(down.jobs)
         }
         endIfDone()
       } catch (thrown) {
@@ -184,19 +185,7 @@ async function runJob(
       toolsFor(number, tools),
     )
   } catch (thrown) {
-    // Our own steps between the filters failed, for instance because the files are gone.
-    const failure = { kind: 'internal', filter: null, text: describeThrown(thrown) } as const
-    return {
-      verdict: null,
-      by: null,
-      failure,
-      trail: [],
-      notes: [],
-      stray: false,
-      rerunWithout: null,
-      undone: false,
-      version: null,
-    }
+    return failedOutcome(describeThrown(thrown))
   }
 }
 
@@ -241,6 +230,8 @@ interface Uplink {
   send(frame: LineUp): void
   /** From now on `look` is asked before outcomes are sent: what the messages left behind in the thread, or `null`. */
   watch(look: () => string | null): void
+  /** Something was left behind: the thread is about to be ended. */
+  isUnclean(): boolean
   /** A message begins to run. */
   began(): void
   /** A message's outcome, which comes next, must wait for the end of the thread. */
@@ -281,6 +272,7 @@ function createUplink(line: Socket): Uplink {
       write([frame])
     },
     watch: (to) => (look = to),
+    isUnclean: () => isUnclean,
     began: () => {
       running++
       beganSinceLook++
