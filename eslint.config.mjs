@@ -16,7 +16,7 @@ const forbid = (files, ...rules) => ({
 const packageHomes = {
   piscina: 'host/runner/process.ts',
   ini: 'host/config/read.ts',
-  'ipaddr.js': 'courier-compat/control.ts',
+  'ipaddr.js': 'courier-compat/control-facts.ts',
   'sonic-boom': 'host/observe/log.ts',
 }
 const elsewhere = (file) =>
@@ -57,7 +57,7 @@ export default tseslint.config(
       ],
     },
   },
-  forbid(['courier-compat/**'], noHost, noFilters, ...elsewhere('courier-compat/control.ts')),
+  forbid(['courier-compat/**'], noHost, noFilters, ...elsewhere('courier-compat/control-facts.ts')),
   forbid(['filters/*/**'], noHost, ['^\\.\\./(?!\\.)', 'filters do not import one another'], ...elsewhere(null)),
   forbid(['filters/*.ts'], noHost, ['^\\./(?!.*/)', 'filters do not import one another'], ...elsewhere(null)),
   forbid(['host/**'], noFilters, ...elsewhere(null)),

@@ -8,7 +8,7 @@
 import { isUtf8 } from 'node:buffer'
 
 /** What the text of bytes that are not valid UTF-8 begins with. */
-const malformedPrefix = '(malformed utf8):'
+export const malformedPrefix = '(malformed utf8):'
 
 /**
  * Writes bytes as text. No two values have the same text, so comparing texts is comparing bytes.

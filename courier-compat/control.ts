@@ -9,14 +9,15 @@
  *         records.
  * Source: seed README.developers "courier.control"; spec courier 4; spec pythonfilter 1.10.
  */
-import { isIP } from 'node:net'
-import ipaddr from 'ipaddr.js'
-import { additionBytes, changeBytes, parseControl, recipientsOf, valuesOf } from './control-records.ts'
+import { canonicalIp, clientIpText, factsOfRecords, type ControlFacts } from './control-facts.ts'
+import { additionBytes, changeBytes, recipientsOf, valuesOf } from './control-records.ts'
 import { bytesOf, textOf } from './control-text.ts'
 import type { ControlRecords, RecipientBytes, RecipientChange } from './control-records.ts'
 import { appendToControl, controlRecordsAt, madeOfControl } from './shared-reading.ts'
 import type { Recipient } from './filter.ts'
 
+export { parseControlFacts } from './control-facts.ts'
+export type { ControlFacts } from './control-facts.ts'
 export type { RecipientBytes, RecipientChange } from './control-records.ts'
 
 /** Address, original recipient, NOTIFY flags: what the seed's functions hand out and take. */
@@ -54,26 +55,6 @@ export interface ControlData {
   readonly u: string | null
   readonly T: boolean
   readonly r: readonly RecipientData[]
-}
-
-/** What the host tells filters of a message, and logs: everything that one reading of the control files gives. */
-export interface ControlFacts {
-  /** Queue id of the first control file (`M`), or `''`. */
-  readonly id: string
-  /** `null` for the null sender, and where there is no `s` record at all. */
-  readonly sender: string | null
-  /** Those still to be delivered to, over all files. */
-  readonly recipients: readonly Recipient[]
-  readonly authUser: string | null
-  readonly clientIp: string | null
-  /** The text of a client address that is none; `null` if it is one, or absent. */
-  readonly invalidClientIp: string | null
-  /** Where the message came from (`u`), or `''`. */
-  readonly source: string
-  /** Received-From-MTA (`f`), or `null`. */
-  readonly receivedFrom: string | null
-  /** The client may relay: by its address or by authentication. */
-  readonly relayClient: boolean
 }
 
 /**
@@ -179,51 +160,10 @@ export function getControlData(controlPaths: readonly string[]): ControlData {
 export function readControl(controlPaths: readonly string[]): ControlFacts {
   const files = eachOnce(controlPaths)
   return madeOfControl('facts', files, (all) => {
-    const facts = factsOf(all.map((records, index) => ({ file: files[index] ?? '', records })))
+    const facts = factsOfRecords(all)
     Object.freeze(facts.recipients)
     return Object.freeze(facts)
   })
-}
-
-/** As `readControl`, from contents that were read already, one for each control file in order. */
-export function parseControlFacts(contents: readonly Buffer[]): ControlFacts {
-  return factsOf(contents.map((content) => ({ file: '', records: parseControl(content) })))
-}
-
-function factsOf(all: readonly PlacedRecords[]): ControlFacts {
-  const first = (key: string): string | null => {
-    for (const { records } of all) {
-      const [value] = valuesOf(records, key)
-      if (value !== undefined) return textOf(value)
-    }
-    return null
-  }
-  const environment = all.flatMap(({ records }) => valuesOf(records, 'O').map(textOf))
-  const ipText = clientIpText(environment)
-  const clientIp = ipText === null ? null : canonicalIp(ipText)
-  const sender = first('s') ?? ''
-  return {
-    id: first('M') ?? '',
-    sender: sender === '' ? null : sender,
-    recipients: all.flatMap(pendingOf),
-    authUser: first('i'),
-    clientIp,
-    invalidClientIp: clientIp === null ? ipText : null,
-    source: first('u') ?? '',
-    receivedFrom: first('f'),
-    relayClient: environment.some((line) => line.startsWith('RELAYCLIENT=')),
-  }
-}
-
-/** Without what only changes need: this runs for every message. */
-function pendingOf({ records }: PlacedRecords): Recipient[] {
-  return recipientsOf(records)
-    .filter(({ done }) => !done)
-    .map(({ address, original, dsn }) => ({
-      address: textOf(address),
-      original: textOf(original),
-      dsn: textOf(dsn),
-    }))
 }
 
 /**
@@ -338,25 +278,4 @@ function removeFirst(
 ): boolean {
   const found = pendingRecipients(controlPaths).find(matches)
   return found !== undefined && completeRecipient(found.file, found.index, why)
-}
-
-function clientIpText(environment: readonly string[]): string | null {
-  const name = 'TCPREMOTEIP='
-  return environment.find((line) => line.startsWith(name))?.slice(name.length) ?? null
-}
-
-function canonicalIp(text: string): string | null {
-  // The form in which Courier writes IPv4, and so by far the most frequent one.
-  const mapped = text.startsWith('::ffff:') ? text.slice('::ffff:'.length) : text
-  if (isIP(mapped) === 4) return mapped
-  if (isIP(text) === 0 || text.includes('%')) return null
-  // ipaddr.js takes any `::a.b.c.d` for a mapped address; in hexadecimal it looks at the groups before it.
-  const inGroups = text.includes(':') ? text.replace(/[0-9.]+$/, dottedToGroups) : text
-  return ipaddr.process(inGroups).toString()
-}
-
-function dottedToGroups(tail: string): string {
-  if (!tail.includes('.')) return tail
-  const [a = 0, b = 0, c = 0, d = 0] = tail.split('.').map(Number)
-  return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`
 }

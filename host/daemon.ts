@@ -28,7 +28,6 @@ import { createMetricsListener } from './observe/metrics-listener.ts'
 import { countRunnerEvents } from './observe/runner-tally.ts'
 import { createTally } from './observe/tally.ts'
 import { removeLeftOvers } from './left-overs.ts'
-import type { OpenedPair } from './pair.ts'
 import { intakeOptions, supervisorPlan } from './plans.ts'
 import type { Platform } from './platform/platform.ts'
 import { openLineServer, type LineServer } from './runner/line-server.ts'
@@ -128,10 +127,10 @@ export async function startDaemon(
   const report = (): void => reportProblems(currentProblems(), events)
   const reports = clock.every(brokenReportMs, report)
 
-  const runBroken = (): Promise<Run> => {
+  const brokenRun = (): Run => {
     const text = problems[0]?.text ?? 'no configuration was loaded'
     const failure: Failure = { kind: 'broken', filter: null, text }
-    return Promise.resolve({ outcome: null, failure, attempts: 0 })
+    return { outcome: null, failure, attempts: 0 }
   }
   let intakeSettings = intakeOptions(settings(), options.courier.spoolDirectory, platform.files)
   const intake = createIntake(
@@ -141,7 +140,10 @@ export async function startDaemon(
         intakeSettings = intakeOptions(settings(), options.courier.spoolDirectory, platform.files)
       return intakeSettings
     },
-    (id: string, pair: OpenedPair, deadlineMs: number) => supervisor?.run(id, pair, deadlineMs) ?? runBroken(),
+    (id, pair, deadlineMs, settle) => {
+      if (supervisor === null) settle(brokenRun())
+      else supervisor.run(id, pair, deadlineMs, settle)
+    },
     platform,
     {
       ...events,

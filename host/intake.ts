@@ -74,7 +74,7 @@ const maxRefusedLines = 100
 /** Binds intake to the runners. */
 export function createIntake(
   options: () => IntakeOptions,
-  run: (id: string, pair: OpenedPair, deadlineMs: number) => Promise<Run>,
+  run: (id: string, pair: OpenedPair, deadlineMs: number, settle: (result: Run) => void) => void,
   platform: Platform,
   log: Events,
 ): Intake {
@@ -170,10 +170,7 @@ export function createIntake(
       entry.pair = openPair(message.pair, spool, files)
       faults.at('intake.pair-opened')
       if (stopped !== null) return settle(entry, stopped)
-      run(entry.id, entry.pair, entry.sinceMs + deadlineMs).then(
-        (result) => settle(entry, result),
-        (thrown: unknown) => settle(entry, failedInside(thrown)),
-      )
+      run(entry.id, entry.pair, entry.sinceMs + deadlineMs, (result) => settle(entry, result))
     } catch (thrown) {
       settle(entry, thrown instanceof PairRefused ? failedRun('pair', thrown.message) : failedInside(thrown))
     }

@@ -7,8 +7,8 @@
  */
 import { constants, type Stats } from 'node:fs'
 import { parseControlFacts, type ControlFacts } from '../courier-compat/control.ts'
-import type { ControlState, PairState } from './changed-files.ts'
-import { identityOf, type EditMark, type Pair } from './edits.ts'
+import { fileState, type ControlState, type FileState, type PairState } from './changed-files.ts'
+import type { EditMark, Pair } from './edits.ts'
 import { systemClock, type Clock } from './platform/clock.ts'
 import type { Files } from './platform/files.ts'
 import { createRecentMap, type RecentMap } from './recent-map.ts'
@@ -54,6 +54,9 @@ const folderTrustMs = 1000
 /** Control files beyond this are read once more in the thread rather than sent there. */
 const maxHandedOctets = 16 * 1024
 
+/** For files that are read into it and made into text at once. */
+const readBuffer = Buffer.allocUnsafe(16 * 1024)
+
 /** Why a pair is not used; the text is for the log. */
 export class PairRefused extends Error {
   override readonly name = 'PairRefused'
@@ -86,29 +89,62 @@ export function openPair(requested: Pair, spool: Spool, files: Files): OpenedPai
   // Not opened: nothing of it is read here, and the filters open it by its path.
   const stats = look(bodyPath, files)
   checkFile(bodyPath, stats, spool)
-  const octets = stats.size
-  const controlPaths: string[] = []
-  const contents: Buffer[] = []
-  const controls: ControlState[] = []
+  const data = fileState(stats)
   let total = 0
-  for (const requestedPath of requested.controlPaths) {
-    const path = locate(requestedPath)
-    const { content, state } = readFile(path, spool, files)
-    controls.push({ path, state, content })
-    total += content.length
+  const controls = requested.controlPaths.map((requestedPath): ReadControl => {
+    const control = readFile(locate(requestedPath), spool, files)
+    total += control.content.length
     if (total > pairLimits.controlOctets)
       throw new PairRefused(`the control files hold more than ${pairLimits.controlOctets} octets`)
-    controlPaths.push(path)
-    contents.push(content)
+    return control
+  })
+  const pair = new ReadPair(bodyPath, data, controls, total <= maxHandedOctets)
+  // Only such a file can have too many records, and it has to be known now.
+  if (total > maxHandedOctets) pair.readFacts()
+  return pair
+}
+
+/** A control file, with its octets. */
+type ReadControl = ControlState & { readonly content: string }
+
+/** Thousands may wait: what can be made of the rest is made when it is asked for. */
+class ReadPair implements OpenedPair {
+  readonly bodyPath: string
+  readonly controlPaths: readonly string[]
+  readonly octets: number
+  readonly before: PairState
+  readonly #controls: readonly ReadControl[]
+  readonly #data: FileState
+  readonly #isHanded: boolean
+  #facts: ControlFacts | null = null
+
+  constructor(bodyPath: string, data: FileState, controls: readonly ReadControl[], isHanded: boolean) {
+    this.bodyPath = bodyPath
+    this.controlPaths = controls.map(({ path }) => path)
+    this.octets = data.size
+    this.before = { data: { path: bodyPath, state: data }, controls }
+    this.#controls = controls
+    this.#data = data
+    this.#isHanded = isHanded
   }
-  return {
-    bodyPath,
-    controlPaths,
-    octets,
-    mark: { controlSizes: contents.map(({ length }) => length), data: identityOf(stats), hasVersion: false },
-    facts: parseControlFacts(contents),
-    before: { data: { path: bodyPath, state: stats }, controls },
-    contents: total > maxHandedOctets ? null : contents.map((content) => content.toString('latin1')),
+
+  get facts(): ControlFacts {
+    return this.#facts ?? this.readFacts()
+  }
+
+  /** Errors: RangeError for a control file with too many records. */
+  readFacts(): ControlFacts {
+    return (this.#facts = parseControlFacts(this.#controls.map(({ content }) => content)))
+  }
+
+  get contents(): readonly string[] | null {
+    return this.#isHanded ? this.#controls.map(({ content }) => content) : null
+  }
+
+  get mark(): EditMark {
+    const { dev, ino, size, mtimeMs } = this.#data
+    const controlSizes = this.#controls.map(({ content }) => content.length)
+    return { controlSizes, data: { dev, ino, size, mtimeMs }, hasVersion: false }
   }
 }
 
@@ -119,7 +155,8 @@ function placeInSpool(path: string, spool: Spool, files: Files): string {
   const folder = slash === -1 ? '' : path.slice(0, slash + 1)
   if (isPlainName(name)) {
     const known = spool.folders.get(folder)
-    if (known !== undefined) return known + name
+    // Most often it is called as it is.
+    if (known !== undefined) return known === folder ? path : known + name
   }
   const place = placeOfFolder(path, spool, files)
   spool.folders.set(folder, place)
@@ -165,7 +202,7 @@ function checkFile(path: string, stats: Stats, spool: Spool): void {
 }
 
 /** Reads a file of the spool, checked on its descriptor, so that what is checked is what is read. */
-function readFile(path: string, spool: Spool, files: Files): { content: Buffer; state: Stats } {
+function readFile(path: string, spool: Spool, files: Files): ReadControl {
   let descriptor: number
   try {
     // O_NONBLOCK: opening a FIFO would otherwise wait for its other end, and the host with it.
@@ -179,17 +216,18 @@ function readFile(path: string, spool: Spool, files: Files): { content: Buffer; 
   try {
     const stats = files.fstatSync(descriptor)
     checkFile(path, stats, spool)
-    return { content: readWhole(path, descriptor, stats.size, files), state: stats }
+    return { path, state: fileState(stats), content: readWhole(path, descriptor, stats.size, files) }
   } finally {
     files.closeSync(descriptor)
   }
 }
 
-function readWhole(path: string, descriptor: number, size: number, files: Files): Buffer {
+/** Its octets, one character each (latin1). */
+function readWhole(path: string, descriptor: number, size: number, files: Files): string {
   if (size > pairLimits.controlFileOctets)
     throw new PairRefused(`${path} holds ${size} octets, too many for a control file`)
   // One octet more than it should hold: a file that grows while it is read is noticed.
-  const content = Buffer.allocUnsafe(size + 1)
+  const content = size < readBuffer.length ? readBuffer.subarray(0, size + 1) : Buffer.allocUnsafe(size + 1)
   let length = 0
   for (;;) {
     const wanted = content.length - length
@@ -197,7 +235,7 @@ function readWhole(path: string, descriptor: number, size: number, files: Files)
     length += count
     if (length > size) throw new PairRefused(`${path} changed while it was read`)
     // A regular file gives all it has: less than was asked for is its end.
-    if (count < wanted || count === 0) return content.subarray(0, length)
+    if (count < wanted || count === 0) return content.toString('latin1', 0, length)
   }
 }
 

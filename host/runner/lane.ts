@@ -98,6 +98,9 @@ const closingGraceMs = 1000
 /** How long, and for how many, messages wait for those that come in the same moment. */
 const gather = { ms: 1, messages: 16 } as const
 
+/** At most so many of those that wait are given to threads in one go. */
+const assignedAtOnce = 1000
+
 /** Pauses before a runner that ended is started again, growing while runners end young. */
 const restart = { firstMs: 100, maxMs: 10_000, youngMs: 10_000, loads: 3 } as const
 
@@ -378,13 +381,14 @@ export function openLane(
   function flush(): void {
     flushAsked = false
     const nowMs = clock.monotonicMs()
-    const waiting = queue.splice(0).filter(({ settled }) => !settled)
+    // Thousands may wait: those far behind are not looked at each time.
+    const waiting = queue.splice(0, assignedAtOnce).filter(({ settled }) => !settled)
     const { batches, held, gathering } = roster.assign(waiting, nowMs, (thread, ticket) => {
       ticket.key = randomUUID()
       ticket.number = lastNumber = (lastNumber % 0x7fff_fffe) + 1
       thread.inHand.set(ticket.key, ticket)
     })
-    queue.push(...held)
+    queue.unshift(...held)
     if (gathering) gatherTimer ??= clock.after(gatherMs, flushGathered)
     for (const [thread, tickets] of batches) {
       runner?.send(

@@ -51,6 +51,7 @@ export function createPoisonGuard(plan: () => PoisonPlan, { clock, files }: Plat
   }
   return {
     meet: (pair) => {
+      if (registry.size === 0) return null
       const sender = pair.facts.sender ?? ''
       if (!registry.mayKnow(sender)) return null
       try {

@@ -135,12 +135,18 @@ export function createRoster(messagesPerThread: number): Roster {
       const held: Ticket[] = []
       let reserved: Thread | null = null
       let gathering = false
+      let isFull = false
       for (const ticket of waiting) {
         const alone = ticket.company !== 'any'
+        if (isFull && !alone) {
+          held.push(ticket)
+          continue
+        }
         const thread: Thread | null = (alone ? null : firstQuick(reserved)) ?? emptiest(alone, reserved)
         if (thread === null || (alone && thread.inHand.size > 0)) {
           // A message that must be alone keeps one thread from filling up again, or its turn would never come.
           if (alone) reserved ??= thread
+          else isFull = true
           held.push(ticket)
           continue
         }

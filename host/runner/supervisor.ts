@@ -13,9 +13,10 @@ import { createGroupOpener, endLeftOvers } from './left-behind.ts'
 import type { LineServer } from './line-server.ts'
 import { afterLoss, isKiller, type Loss } from './loss.ts'
 import { createPoisonGuard, type PoisonPlan } from './poison-guard.ts'
+import { watchDeadlines } from './deadlines.ts'
 import { createRecycleJudge, type RecycleLimits, type RecycleReason } from './recycling.ts'
 import { createSoloLanes, type SoloLanes } from './solo.ts'
-import type { RunResult, Ticket } from './ticket.ts'
+import { Ticket, type RunResult } from './ticket.ts'
 
 /** What runs, and its limits. */
 export interface SupervisorPlan {
@@ -50,8 +51,8 @@ export interface LaneStatus extends LaneReport {
 
 /** The runners, seen from intake. */
 export interface Supervisor {
-  /** Runs the chain over a message. Always resolves, soon after `deadlineMs` (monotonic) at the latest. */
-  run(id: string, pair: OpenedPair, deadlineMs: number): Promise<RunResult>
+  /** Runs the chain over a message. Always calls `settle`, once, soon after `deadlineMs` (monotonic) at the latest. */
+  run(id: string, pair: OpenedPair, deadlineMs: number, settle: (result: RunResult) => void): void
   state(): LaneState
   lanes(): readonly LaneStatus[]
   /** Resolves once the chain is loaded or known to be broken. */
@@ -86,9 +87,6 @@ const tooLate: LaneState = {
 /** The thread of a message without time is ended; its runner too, if need be. This much later nobody waits for that. */
 const expiryLimitMs = 3000
 
-/** A deadline that is noticed so much too late was missed because the host stood still: answers may wait to be read. */
-const stoodStill = { lateMs: 1000, graceMs: 500 } as const
-
 /** Starts the runners of a plan. */
 export function startSupervisor(
   first: SupervisorPlan,
@@ -113,6 +111,7 @@ export function startSupervisor(
 
   /** Those that serve, and those that still finish what they have; and how many messages each has answered. */
   const lanes = new Map<Lane, { answered: number }>()
+  const deadlines = watchDeadlines(clock, deadlineMarginMs, expire)
   /** `freed` is told of each message that the lane is done with. */
   const open = (name: LanePlan['name'], from: SupervisorPlan, freed: (hasEnded: boolean) => void): Lane => {
     const alone = name === 'solo' ? { threads: 1, messagesPerThread: 1 } : {}
@@ -121,7 +120,7 @@ export function startSupervisor(
       answered: (ticket, outcome) => {
         count.answered++
         if (ticket.digest !== null) poison.survived(ticket)
-        ticket.settle({ outcome, failure: outcome.failure, attempts: ticket.attempt })
+        settle(ticket, { outcome, failure: outcome.failure, attempts: ticket.attempt })
         freed(false)
         if (lane !== main) return
         const reason = judge.afterMessage(count.answered, nowMs)
@@ -244,59 +243,43 @@ export function startSupervisor(
   }
 
   function fail(ticket: Ticket, failure: Failure): void {
-    ticket.settle({ outcome: null, failure, attempts: ticket.attempt })
+    settle(ticket, { outcome: null, failure, attempts: ticket.attempt })
+  }
+
+  function settle(ticket: Ticket, result: RunResult): void {
+    if (ticket.settled) return
+    ticket.settled = true
+    deadlines.remove(ticket)
+    ticket.tell(result)
+  }
+
+  function expire(ticket: Ticket): void {
+    ticket.expired = true
+    // A failure may pass by the mail's source; then none of the filters' code may run on, so its end is awaited.
+    if ([...lanes.keys()].some((lane) => lane.expire(ticket))) clock.after(expiryLimitMs, () => fail(ticket, expiry))
+    else failExpired(ticket)
   }
 
   return {
-    run: (id, pair, deadlineMs) =>
-      new Promise((resolve) => {
-        const isBroken = main.state().kind === 'broken'
-        const waiting = main.waiting() + solo.waiting()
-        if (!isBroken && waiting >= plan.maxWaiting) {
-          const text = `${waiting} messages wait already`
-          return resolve({ outcome: null, failure: { kind: 'overloaded', filter: null, text }, attempts: 0 })
-        }
-        const met = isBroken ? null : poison.meet(pair)
-        const refusal = met === null ? null : poison.refuse(id, pair, met.entry)
-        if (refusal !== null) return resolve(refusal)
-        if (deadlineMs > lastDeadlineMs) lastDeadlineMs = deadlineMs
-        let timer = clock.after(deadlineMs + deadlineMarginMs - clock.monotonicMs(), () => {
-          const isLate = nowMs() - deadlineMs - deadlineMarginMs > stoodStill.lateMs
-          if (isLate) timer = clock.after(stoodStill.graceMs, expireTicket)
-          else expireTicket()
-        })
-        const expireTicket = (): void => {
-          ticket.expired = true
-          // A failure may pass by the mail's source; then none of the filters' code may run on, so its end is awaited.
-          if ([...lanes.keys()].some((lane) => lane.expire(ticket))) {
-            timer = clock.after(expiryLimitMs, () => fail(ticket, expiry))
-          } else failExpired(ticket)
-        }
-        const ticket: Ticket = {
-          ...{
-            id,
-            pair,
-            deadlineMs,
-            key: '',
-            number: 0,
-            attempt: 1,
-            company: met === null ? 'any' : 'own-process',
-            isPoison: met !== null,
-            digest: met?.digest ?? null,
-            suspicions: 0,
-            without: [],
-            expired: false,
-            settled: false,
-          },
-          settle: (result) => {
-            if (ticket.settled) return
-            ticket.settled = true
-            timer.cancel()
-            resolve(result)
-          },
-        }
-        submit(ticket)
-      }),
+    run: (id, pair, deadlineMs, settle) => {
+      const isBroken = main.state().kind === 'broken'
+      const waiting = main.waiting() + solo.waiting()
+      if (!isBroken && waiting >= plan.maxWaiting) {
+        const text = `${waiting} messages wait already`
+        settle({ outcome: null, failure: { kind: 'overloaded', filter: null, text }, attempts: 0 })
+        return
+      }
+      const met = isBroken ? null : poison.meet(pair)
+      const refusal = met === null ? null : poison.refuse(id, pair, met.entry)
+      if (refusal !== null) {
+        settle(refusal)
+        return
+      }
+      if (deadlineMs > lastDeadlineMs) lastDeadlineMs = deadlineMs
+      const ticket = new Ticket(id, pair, deadlineMs, met?.digest ?? null, settle)
+      deadlines.add(ticket)
+      submit(ticket)
+    },
     state: () => main.state(),
     lanes: () =>
       [...lanes].map(([lane, { answered }]) => {
@@ -336,6 +319,7 @@ export function startSupervisor(
       // Also those that were replaced: they may have more time left than this. One that still loads has nothing in hand.
       for (const lane of lanes.keys()) retire(lane, lane.state().kind === 'starting' ? 0 : limitMs)
       await Promise.all(retired)
+      deadlines.close()
     },
   }
 }

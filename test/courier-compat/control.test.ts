@@ -27,6 +27,7 @@ import {
   recipientsOf,
   valuesOf,
 } from '../../courier-compat/control-records.ts'
+import { factsOfRecords, parseControlFacts } from '../../courier-compat/control-facts.ts'
 import { bytesOf, textOf } from '../../courier-compat/control-text.ts'
 import { makePair, type PairOptions, type PairRecipient } from '../helpers/pair.ts'
 
@@ -869,7 +870,11 @@ t.test('corpus', { skip: absent }, (t) => {
         },
         'sender, client, source, id',
       )
-      t.strictSame(control.parseControlFacts(paths.map((path) => readFileSync(path))), facts, 'the same from contents')
+      t.strictSame(
+        control.parseControlFacts(paths.map((path) => readFileSync(path, 'latin1'))),
+        facts,
+        'the same from contents',
+      )
       t.equal(facts.relayClient, facts.source === 'authsmtp', 'RELAYCLIENT goes with authsmtp')
       t.equal(getSender(paths), want.sender ?? '', 'getSender')
       t.equal(getSendersIp(paths), want.ip ?? null, 'getSendersIp')
@@ -925,5 +930,39 @@ t.test('corpus', { skip: absent }, (t) => {
     )
     t.end()
   })
+  t.end()
+})
+
+t.test('facts of plain text are those of the records', (t) => {
+  const letters = fc.constantFrom('s', 'f', 'M', 'i', 'u', 'O', 'r', 'R', 'N', 'S', 'F', 'E', '', '\xff')
+  const values = fc.constantFrom(
+    ...[
+      '',
+      ' ',
+      'a@example.com',
+      'x',
+      '0 250 Ok',
+      '\xe9',
+      '\xc3\xa9',
+      'a\rb',
+      '\0',
+      '(malformed utf8):%41',
+      'TCPREMOTEIP=192.0.2.1',
+    ],
+    ...['TCPREMOTEIP=::ffff:192.0.2.1', 'TCPREMOTEIP=none', 'RELAYCLIENT='],
+  )
+  const lines = fc.array(
+    fc.tuple(letters, values).map(([letter, value]) => letter + value),
+    { maxLength: 14 },
+  )
+  const file = fc.tuple(lines, fc.constantFrom('', '\n')).map(([all, end]) => all.join('\n') + end)
+  fc.assert(
+    fc.property(fc.array(file, { maxLength: 3 }), (files) => {
+      const records = files.map((text) => parseControl(Buffer.from(text, 'latin1')))
+      assert.deepEqual(parseControlFacts(files), factsOfRecords(records))
+    }),
+    { numRuns: 2000 },
+  )
+  t.pass('in 2,000 made-up files')
   t.end()
 })

@@ -211,11 +211,11 @@ t.test('R47 what is told of a change', (t) => {
   const state = (changes: Partial<FileState> = {}): FileState => ({ ...at, ...changes })
   const touched = { ctimeMs: 7 }
   const none: ChainEdits = { ran: true, undone: false, version: null }
-  const content = Buffer.from('sa\nr')
+  const content = 'sa\nr'
   const control = (changes: Partial<FileState>, text: string): ControlState => ({
     path: 'C',
     state: state(changes),
-    content: Buffer.from(text),
+    content: text,
   })
   interface Row {
     readonly name: string

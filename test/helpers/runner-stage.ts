@@ -96,7 +96,9 @@ export async function openRunnerStage(
   return {
     ...{ supervisor, log, runner: runners.next, started: runners.started, pair, plan },
     ask: (limitMs = 2500, opened = pair()) => {
-      const result = supervisor.run('id', opened, performance.now() + limitMs)
+      const result = new Promise<RunResult>((resolve) => {
+        supervisor.run('id', opened, performance.now() + limitMs, resolve)
+      })
       asked.push(result)
       return result
     },

@@ -465,11 +465,12 @@ t.test('the spool when the answer goes out', async (t) => {
     const options = { spool, deadlineMs: 60_000, onFailure: policy, onFailureLocal: policy, onFailureDsn: policy }
     const intake = createIntake(
       () => ({ ...options, whenBroken: 'defer' }),
-      async (_id, opened) => {
-        const outcome = await run(lines, opened)
-        writeFileSync(newVersionPath(pair.bodyPath), 'half')
-        spoil?.(pair)
-        return { outcome, failure: outcome.failure === null ? null : threw, attempts: 1 }
+      (_id, opened, _deadlineMs, settle) => {
+        void run(lines, opened).then((outcome) => {
+          writeFileSync(newVersionPath(pair.bodyPath), 'half')
+          spoil?.(pair)
+          settle({ outcome, failure: outcome.failure === null ? null : threw, attempts: 1 })
+        })
       },
       systemPlatform,
       events,

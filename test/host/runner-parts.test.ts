@@ -4,17 +4,21 @@ import t from 'tap'
 import { isVerdict, type Verdict } from '../../courier-compat/reply.ts'
 import type { ChainOutcome } from '../../host/chain/chain.ts'
 import { isFailureKind } from '../../host/chain/failure.ts'
+import { watchDeadlines } from '../../host/runner/deadlines.ts'
 import { createFrameReader, encodeFrames } from '../../host/runner/frames.ts'
 import { afterLoss, lossesOfRunner, lossesOfThread, type BlamedFilter, type Loss } from '../../host/runner/loss.ts'
 import { clearPulse, createPulses, openPulse, readPulse, type Pulse } from '../../host/runner/pulse.ts'
 import { createRoster, gatherMs, type Roster, type Thread } from '../../host/runner/roster.ts'
 import { createThreadWatch, stallLimitMs, watchIntervalMs } from '../../host/runner/thread-watch.ts'
-import type { Company, Ticket } from '../../host/runner/ticket.ts'
+import { Ticket, type Company } from '../../host/runner/ticket.ts'
 import { checkOutcome, cutOutcome, readLoadedFilters, readLoadProblems } from '../../host/runner/wire.ts'
+import { makeClock } from '../helpers/fake-clock.ts'
 
 /** Of a ticket only what stands here is looked at. */
 const makeTicket = (number: number, fields: Partial<Ticket> = {}): Ticket =>
-  ({ id: `m${number}`, key: '', number, attempt: 1, company: 'any', without: [], settled: false, ...fields }) as Ticket
+  Object.assign(Object.create(Ticket.prototype) as Ticket, {
+    ...{ id: `m${number}`, key: '', number, attempt: 1, company: 'any', without: [], settled: false, ...fields },
+  })
 
 /** Text cut into pieces at these places. */
 function pieces(text: string, cuts: readonly number[]): string[] {
@@ -819,4 +823,45 @@ t.test('what a thread says of its filters', (t) => {
   )
   t.pass('nothing makes the readers throw')
   t.end()
+})
+
+t.test('deadlines', async (t) => {
+  const clock = makeClock(0)
+  const expired: string[] = []
+  const deadlines = watchDeadlines<{ name: string; deadlineMs: number }>(clock, 300, ({ name }) => {
+    expired.push(`${name}@${clock.monotonicMs()}`)
+  })
+  const add = (name: string, deadlineMs: number): { name: string; deadlineMs: number } => {
+    const item = { name, deadlineMs }
+    deadlines.add(item)
+    return item
+  }
+  const [a, b] = [add('a', 1000), add('b', 2000)]
+  t.equal(clock.timers(), 1, 'one timer for all')
+  deadlines.remove(a)
+  add('c', 500)
+  t.equal(clock.timers(), 1, 'also where an earlier one comes')
+  await clock.advance(799)
+  t.strictSame(expired, [], 'not before its time and the margin')
+  await clock.advance(1)
+  t.strictSame(expired, ['c@800'], 'then at once')
+  await clock.advance(10_000)
+  t.strictSame(expired, ['c@800', 'b@2300'], 'each once, and none that was removed')
+  deadlines.remove(b)
+  t.equal(clock.timers(), 0, 'nothing wakes for nobody')
+
+  add('d', clock.monotonicMs() + 100)
+  const answered = add('e', clock.monotonicMs() + 100)
+  clock.pass(5000)
+  await clock.advance(0)
+  t.equal(expired.length, 2, 'after a standstill answers may wait to be read')
+  deadlines.remove(answered)
+  await clock.advance(500)
+  t.equal(expired.at(-1), `d@${clock.monotonicMs()}`, 'and then it is over')
+  t.equal(expired.length, 3)
+
+  add('f', clock.monotonicMs() + 100)
+  deadlines.close()
+  await clock.advance(10_000)
+  t.equal(expired.length, 3, 'closed, it forgets all')
 })

@@ -75,7 +75,7 @@ export const boundsProtections: Readonly<Record<string, Protection>> = {
   // R32: big messages.
   'the host reads no body': {
     file: 'host/pair.ts',
-    find: 'const octets = stats.size\n',
-    instead: 'const octets = files.readFileSync(bodyPath).length\n',
+    find: 'const data = fileState(stats)\n',
+    instead: 'const data = { ...fileState(stats), size: files.readFileSync(bodyPath).length }\n',
   },
 }

@@ -46,7 +46,7 @@ export const faultProtections: Readonly<Record<string, Protection>> = {
   },
   'the octets of a control file are compared': {
     file: 'host/changed-files.ts',
-    find: "if (content.compare(wasContent, 0, wasContent.length, 0, wasContent.length) !== 0) return 'was written over'\n",
+    find: "if (!content.startsWith(wasContent)) return 'was written over'\n",
     instead: '\n',
   },
   // R48: links in the spool.

@@ -81,8 +81,8 @@ export const supervisionProtections: Readonly<Record<string, Protection>> = {
     instead: 'if (false) {',
   },
   'a deadline that the host missed is judged anew': {
-    file: 'host/runner/supervisor.ts',
-    find: 'if (isLate) timer =',
-    instead: 'if (false) timer =',
+    file: 'host/runner/deadlines.ts',
+    find: 'if (latestMs > stoodStill.lateMs && !isGrace) {',
+    instead: 'if (isGrace) {',
   },
 }

@@ -100,7 +100,11 @@ async function openRunnerChain(
 ): Promise<TestedChain> {
   const chain = await openLoadedChain(configuration, settings, work, isVerbose ? 'info' : 'error')
   const { state, supervisor } = chain
-  return { state, close: () => chain.close(), run: (id, pair, deadlineMs) => supervisor.run(id, pair, deadlineMs) }
+  return {
+    state,
+    close: () => chain.close(),
+    run: (id, pair, deadlineMs) => new Promise((resolve) => supervisor.run(id, pair, deadlineMs, resolve)),
+  }
 }
 
 async function openDebugChain(
