@@ -69,8 +69,9 @@ export interface HeaderSection {
  *
  * Shape:  the section ends at the first empty line (LF or CRLF alone), or with the bytes. A line that begins with a blank
  *         or a tab continues the one before it, also where it holds nothing else. Nothing is refused.
+ *         `base` is where in the message the bytes begin, for the header section of a part.
  */
-export function parseHeaderSection(bytes: Buffer, limits: HeaderLimits = headerLimits): HeaderSection {
+export function parseHeaderSection(bytes: Buffer, limits: HeaderLimits = headerLimits, base = 0): HeaderSection {
   const lines: (HeaderLine | HeaderField)[] = []
   const fields: HeaderField[] = []
   const end = findHeaderEnd(bytes) ?? { sectionEnd: sectionEndAtEof(bytes), bodyStart: bytes.length }
@@ -81,7 +82,7 @@ export function parseHeaderSection(bytes: Buffer, limits: HeaderLimits = headerL
     else if (next - start > limits.fieldOctets) overLimit = 'fieldOctets'
     else if (lines.length === limits.lines) overLimit = 'lines'
     if (overLimit !== null) break
-    const line = parseLine(bytes.subarray(start, next), start)
+    const line = parseLine(bytes.subarray(start, next), base + start)
     lines.push(line)
     if (isField(line)) fields.push(line)
     start = next
@@ -89,7 +90,7 @@ export function parseHeaderSection(bytes: Buffer, limits: HeaderLimits = headerL
   return {
     ...{ lines, fields, overLimit, lineEnd: lineEndOf(bytes.subarray(0, end.bodyStart)) },
     separator: bytes.subarray(end.sectionEnd, end.bodyStart),
-    bodyStart: overLimit === null ? end.bodyStart : null,
+    bodyStart: overLimit === null ? base + end.bodyStart : null,
   }
 }
 

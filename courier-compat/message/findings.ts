@@ -35,8 +35,7 @@ export const findingKinds = {
     'ambiguous',
     'a boundary is longer than allowed, has a comment in it or has octets that are not allowed',
   ],
-  'boundary-prefix': ['ambiguous', 'a boundary begins with the boundary of a part around it'],
-  'unterminated-multipart': ['ambiguous', 'a multipart ends without its last boundary'],
+  'boundary-prefix': ['ambiguous', 'a line is a boundary only for those who compare its beginning'],
   'boundary-after-end': ['ambiguous', 'a boundary stands again after it has ended its multipart'],
   'bad-content-type': ['ambiguous', 'a content type that cannot be read'],
   'bad-parameter': ['ambiguous', 'a parameter that cannot be read, or that readers read differently'],
@@ -49,6 +48,7 @@ export const findingKinds = {
   ],
   'bad-base64': ['ambiguous', 'base64 with octets that are none, or with text after its end'],
   'bad-quoted-printable': ['ambiguous', 'quoted-printable with sequences that are none'],
+  'bad-uuencode': ['ambiguous', 'uuencode without its begin or end, or with lines that are none'],
   'unknown-charset': ['ambiguous', 'a character set that is not known'],
   'dangerous-charset': ['ambiguous', 'a character set in which plain ASCII can hide, such as UTF-7'],
   'bad-encoded-word': ['ambiguous', 'an encoded word that cannot be decoded'],
@@ -60,6 +60,14 @@ export const findingKinds = {
   nul: ['ambiguous', 'an octet 0'],
   'bad-address': ['ambiguous', 'a From, Sender, To, Cc or Reply-To whose addresses cannot be read for certain'],
 
+  // Cut off messages and careless programs have it in one message of twenty, and all readers let what is around it end it.
+  'unterminated-multipart': ['notice', 'a multipart ends without its last boundary'],
+  // Readers look for the innermost boundary first, and so find the longer one.
+  'similar-boundary': ['notice', 'a boundary is the beginning of one within its multipart'],
+  'repeated-field': [
+    'notice',
+    'a field that may stand once stands more often: with the same value, or one by which mail is not judged',
+  ],
   'mixed-line-ends': ['notice', 'some lines end with CRLF and some with LF'],
   'eight-bit-header': ['notice', 'octets beyond ASCII in a header section that is not UTF-8'],
   'bad-text': ['notice', 'a text that is not valid in its character set'],
@@ -67,6 +75,7 @@ export const findingKinds = {
   empty: ['notice', 'a message without any octet'],
 } as const satisfies Readonly<Record<string, readonly [Weight, string]>>
 
+/** The name of a kind. */
 export type FindingKind = keyof typeof findingKinds
 
 /** One finding. */
