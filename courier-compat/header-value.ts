@@ -104,7 +104,7 @@ const before = '=?utf-8?B?'
 const after = '?='
 
 /** Encoded words with a blank between them, each whole by itself; the first leaves room for `taken` octets before it. */
-function encodedRun(text: string, taken: number): string {
+export function encodedRun(text: string, taken: number): string {
   const room = (octets: number): number => Math.floor((octets - before.length - after.length) / 4) * 3
   const encoded: string[] = []
   let piece = ''
