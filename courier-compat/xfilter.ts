@@ -5,25 +5,64 @@
  *     xfilter.getMessage().header.add('X-Checked', 'yes')
  *     return xfilter.submit()
  *
- * Nobody's octets change but those of the fields that were edited: not the folding of the others, not their letter case,
- * not lines that are no fields, and not the body.
+ * Nobody's octets change but those of the fields and parts that were edited: not the folding of other fields, not their
+ * letter case, not lines that are no fields, and not the octets of other parts.
  * Source: seed README.developers "courier.xfilter"; spec pythonfilter 3.3, its "Successor" lines; spec courier 4.9, 4.10.
  */
-import { closeSync, fstatSync } from 'node:fs'
+import { isAscii } from 'node:buffer'
+import { closeSync, fstatSync, lstatSync } from 'node:fs'
 import { readControlFile } from './control-file.ts'
 import { flagBytes } from './control-records.ts'
 import { getControlData, type ControlData } from './control.ts'
 import { editHeader, type EditedHeader, type HeaderEdit } from './header-edit.ts'
 import { openMessage, readHeaderOf } from './header-file.ts'
 import { parseHeaderSection, type HeaderSection } from './header-section.ts'
-import { identityOf, type FileIdentity } from './kept-original.ts'
-import { writeVersion } from './message-file.ts'
-import { appendToControl, noteEdit } from './shared-reading.ts'
+import { identityOf, isSameFile, type FileIdentity } from './kept-original.ts'
+import { writeVersion, type Written } from './message-file.ts'
+import type { NewContent, NewPart } from './message-edit/new-part.ts'
+import { PartEdits, type TextOptions, type WrapOptions } from './message-edit/part-edits.ts'
+import { headerPiece, type Piece } from './message-edit/pieces.ts'
+import { rangeOfBytes, readRange, type RangeReader } from './message/range.ts'
+import { readMessageBytes } from './message/reader.ts'
+import type { MessageReading, Part } from './message/reading.ts'
+import { appendToControl, noteEdit, readMessage } from './shared-reading.ts'
 
-/** A message that can be changed. */
+/**
+ * A message that can be changed: its header section, and its parts.
+ *
+ * The parts are those of `read`. Edits of parts are done in the order in which they are asked for; await each. One that
+ * cannot be done is refused with an EditRefused at once, and nothing of it is done.
+ * Errors: EditRefused; RangeError for what cannot be written (a line end in a header value, a type that is none);
+ *         TypeError for a part of another message; the system's, and Error where the message was changed since it was
+ *         opened.
+ */
 export interface Message {
   /** Its header section. */
   readonly header: HeaderEdit
+  /** The message as it was opened, without the edits: its parts, where they stand, what they contain. Read once. */
+  read(): Promise<MessageReading>
+  /** The header section of a part. That of the message itself is `header`, or once it is wrapped what went inside. */
+  partHeader(part: Part): HeaderEdit
+  /** A new part in the place of this one. Of the message itself the fields stay that do not speak of its content. */
+  replacePart(part: Part, replacement: NewPart): Promise<void>
+  /** New content for a part that keeps its header section, but for what has to be said of the content. */
+  replaceContent(part: Part, content: NewContent): Promise<void>
+  /**
+   * Adds text at the end of a text/plain or text/html part, in HTML before the end of its body. Lines of text that are added
+   * one after the other stand in that order.
+   */
+  appendText(part: Part, text: string, options?: TextOptions): Promise<void>
+  /** Adds text at the beginning; what is added later stands above. */
+  prependText(part: Part, text: string, options?: TextOptions): Promise<void>
+  /** Removes a part of a multipart, which has to keep one. */
+  removePart(part: Part): Promise<void>
+  /**
+   * Makes a multipart/mixed of the message: what it was becomes a part, octet for octet, with the fields that speak of its
+   * content. A message that is wrapped already gets the parts into the same multipart, around those that it has.
+   */
+  wrap(options?: WrapOptions): void
+  /** Adds a part at the end: of the multipart/mixed that the message is, else by `wrap`. */
+  attach(part: NewPart): Promise<void>
 }
 
 /** The message, or one of its control files, cannot be opened, or its header section is beyond all measure. */
@@ -41,7 +80,6 @@ export class XFilter {
   readonly #bodyPath: string
   readonly #controlPaths: readonly string[]
   readonly #from: FileIdentity
-  readonly #bodyStart: number
   #message: OpenMessage
   #submitted: { readonly message: OpenMessage; readonly revision: number }
 
@@ -55,8 +93,7 @@ export class XFilter {
       for (const path of controlPaths) readControlFile(path)
       const { section, identity } = look(bodyPath)
       this.#from = identity
-      this.#bodyStart = section.bodyStart ?? identity.size
-      this.#message = new OpenMessage(section, null)
+      this.#message = new OpenMessage(section, fileOctets(bodyPath, identity))
     } catch (thrown) {
       const text = thrown instanceof Error ? thrown.message : String(thrown)
       throw new InitError(`${name}: ${bodyPath} cannot be edited: ${text}`, { cause: thrown })
@@ -72,7 +109,7 @@ export class XFilter {
   /** Another message, of `parseMessage`, to take its place. Errors: TypeError for what is none. */
   setMessage(message: Message): void {
     if (!(message instanceof OpenMessage)) throw new TypeError('setMessage takes what getMessage or parseMessage gave')
-    if (message.body === null && message !== this.#submitted.message) {
+    if (message.content === null && message !== this.#submitted.message) {
       throw new TypeError('setMessage takes no message of another XFilter: its body is in another file')
     }
     this.#message = message
@@ -94,19 +131,20 @@ export class XFilter {
    */
   async submit({ signal = null }: { readonly signal?: AbortSignal | null } = {}): Promise<string> {
     const message = this.#message
-    const { revision } = message.header
+    if (message.isPending) throw new Error(`${this.#name}: an edit is not done yet: await it before submit`)
+    const { revision } = message
     if (message === this.#submitted.message && revision === this.#submitted.revision) return ''
-    const head = message.header.bytes()
-    const flags = message.newFlags()
+    const pieces = message.pieces()
+    const { content, hasNewEightBitHeader } = message
     // Before the octets are there: a record too many does no harm, one too few breaks the message on its way.
-    const beforeRename = (): void => {
+    const beforeRename = ({ hasNewEightBit }: Written): void => {
+      const flags = [...(hasNewEightBitHeader ? ['m' as const] : []), ...(hasNewEightBit ? ['8' as const] : [])]
       if (flags.length === 0) return
       for (const path of this.#controlPaths) appendToControl(path, (content) => flagBytes(content, flags))
     }
     try {
-      const body = message.body ?? this.#bodyStart
       noteEdit(this.#bodyPath)
-      await writeVersion({ bodyPath: this.#bodyPath, from: this.#from, head, body, beforeRename }, signal)
+      await writeVersion({ bodyPath: this.#bodyPath, from: this.#from, pieces, content, beforeRename }, signal)
     } catch (thrown) {
       if (signal?.aborted === true) throw thrown
       const text = thrown instanceof Error ? thrown.message : String(thrown)
@@ -136,25 +174,114 @@ export function parseMessage(bytes: Uint8Array): Message {
   const content = given.includes('\r\n')
     ? Buffer.from(given.toString('latin1').replaceAll('\r\n', '\n'), 'latin1')
     : given
-  const section = parseHeaderSection(content)
-  return new OpenMessage(section, content.subarray(section.bodyStart ?? content.length))
+  const octets: MessageOctets = {
+    octets: content.length,
+    content,
+    read: (start, end) => rangeOfBytes(content, start, end),
+    open: () => readMessageBytes(content),
+  }
+  return new OpenMessage(parseHeaderSection(content), octets)
+}
+
+/** Where a message's octets are. */
+interface MessageOctets {
+  readonly octets: number
+  /** All of them, where they are in memory. */
+  readonly content: Buffer | null
+  readonly read: RangeReader
+  readonly open: () => Promise<MessageReading>
+}
+
+function fileOctets(path: string, identity: FileIdentity): MessageOctets {
+  const open = async (): Promise<MessageReading> => {
+    const reading = await readMessage(path)
+    if (isSameFile(identity, identityOf(lstatSync(path)))) return reading
+    throw new Error(`${path} was changed since it was opened`)
+  }
+  return { octets: identity.size, content: null, read: (start, end) => readRange(path, identity, start, end), open }
 }
 
 class OpenMessage implements Message {
   readonly header: EditedHeader
-  /** `null`: the body of the data file. */
-  readonly body: Buffer | null
+  /** `null`: that of the data file. */
+  readonly content: Buffer | null
+  readonly #open: () => Promise<MessageReading>
+  readonly #edits: PartEdits
+  #reading: Promise<MessageReading> | null = null
 
-  constructor(section: HeaderSection, body: Buffer | null) {
+  constructor(section: HeaderSection, { octets, content, read, open }: MessageOctets) {
     this.header = editHeader(section)
-    this.body = body
+    this.content = content
+    this.#open = open
+    const { lineEnd, bodyStart } = section
+    this.#edits = new PartEdits({ section, header: this.header, lineEnd, bodyStart: bodyStart ?? octets, octets, read })
   }
 
-  /** The records that new octets need. What the message had before, Courier has seen itself. */
-  newFlags(): ('8' | 'm')[] {
-    const isOdd = (octet: number): boolean => octet > 0x7f
-    const inHeader = this.body === null ? this.header.hasNew8bit() : this.header.bytes().some(isOdd)
-    return [...(inHeader ? ['m' as const] : []), ...(this.body?.some(isOdd) === true ? ['8' as const] : [])]
+  get revision(): number {
+    return this.header.revision + this.#edits.revision
+  }
+
+  get isPending(): boolean {
+    return this.#edits.isPending
+  }
+
+  /** What the message had before, Courier has seen itself. */
+  get hasNewEightBitHeader(): boolean {
+    const isNew = this.content === null ? this.header.hasNew8bit() : !isAscii(this.header.bytes())
+    return isNew || this.#edits.hasNewEightBitHeader
+  }
+
+  /** The whole message as it is to be written. */
+  pieces(): Piece[] {
+    return [headerPiece(this.header.bytes()), ...this.#edits.bodyPieces()]
+  }
+
+  read(): Promise<MessageReading> {
+    this.#reading ??= this.#begin()
+    return this.#reading
+  }
+
+  async #begin(): Promise<MessageReading> {
+    try {
+      const reading = await this.#open()
+      this.#edits.begin(reading)
+      return reading
+    } catch (thrown) {
+      this.#reading = null
+      throw thrown
+    }
+  }
+
+  partHeader(part: Part): HeaderEdit {
+    return this.#edits.partHeader(part)
+  }
+
+  replacePart(part: Part, replacement: NewPart): Promise<void> {
+    return this.#edits.replacePart(part, replacement)
+  }
+
+  replaceContent(part: Part, content: NewContent): Promise<void> {
+    return this.#edits.replaceContent(part, content)
+  }
+
+  appendText(part: Part, text: string, options: TextOptions = {}): Promise<void> {
+    return this.#edits.addText(part, text, options, 'back')
+  }
+
+  prependText(part: Part, text: string, options: TextOptions = {}): Promise<void> {
+    return this.#edits.addText(part, text, options, 'front')
+  }
+
+  removePart(part: Part): Promise<void> {
+    return this.#edits.removePart(part)
+  }
+
+  wrap(options: WrapOptions = {}): void {
+    this.#edits.wrap(options)
+  }
+
+  attach(part: NewPart): Promise<void> {
+    return this.#edits.attach(part, () => this.read())
   }
 }
 

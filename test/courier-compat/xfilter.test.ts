@@ -1,5 +1,5 @@
 /** XFilter: header edits byte for byte, new fields as they go out, and what lies in the spool before and after. */
-import { existsSync, globSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { appendFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
@@ -608,7 +608,7 @@ t.test('submit', async (t) => {
     t.throws(() => parseMessage(latin1('A: 1\n\n\0')), RangeError)
     const next = new XFilter('test', pair.bodyPath, pair.controlPaths)
     t.throws(() => next.setMessage(dummy.getMessage()), TypeError, 'but not that of another XFilter')
-    t.throws(() => next.setMessage({ header: next.getMessage().header }), TypeError)
+    t.throws(() => next.setMessage({ ...next.getMessage() }), TypeError)
     next.setMessage(next.getMessage())
     t.equal(await next.submit(), '')
   })
@@ -624,32 +624,4 @@ t.test('submit', async (t) => {
     t.equal(await xfilter.submit(), '')
     t.equal(look(pair).data, content.toString('latin1').replace('Content-Transfer-Encoding: 8bit\n', ''))
   })
-})
-
-const shared = join(import.meta.dirname, '../../../shared/corpus')
-const missing = !existsSync(shared) && 'the corpus of mail is not beside this repository'
-t.test('real and hostile mail', { skip: missing }, async (t) => {
-  const paths = [...globSync(join(shared, 'mime/**/*.{eml,msg}')), ...globSync(join(shared, 'courier/spool/*/data'))]
-  const pair = makePair(t.testdir())
-  let count = 0
-  for (const path of paths) {
-    const content = readFileSync(path)
-    rmSync(keptOriginalPath(pair.bodyPath), { force: true })
-    writeFileSync(pair.bodyPath, content)
-    const end = parseHeaderSection(content).lineEnd
-    const xfilter = new XFilter('test', pair.bodyPath, pair.controlPaths)
-    const { header } = xfilter.getMessage()
-    const from = parseHeaderSection(content).fields[0]?.start ?? null
-    header.insert(0, 'X-Test-Of-Corpus', 'v')
-    // One in ten through the files: each costs a sync.
-    const got = count++ % 10 === 0 ? await xfilter.submit().then(() => readFileSync(pair.bodyPath)) : null
-    const whole =
-      content.at(-1) === 0x0a || content.length === 0 ? content : Buffer.concat([content, Buffer.from('\n')])
-    const at = from ?? 0
-    const want = Buffer.concat([whole.subarray(0, at), Buffer.from(`X-Test-Of-Corpus: v${end}`), whole.subarray(at)])
-    if (got !== null && from !== null && !got.equals(want)) t.fail(`${path}: other octets changed`)
-    const back = new XFilter('test', pair.bodyPath, pair.controlPaths).getMessage().header
-    if (got !== null && back.remove('X-Test-Of-Corpus') !== 1) t.fail(`${path}: the field is not there`)
-  }
-  t.ok(count > 500, `${count} messages: a field put on top is all that changed`)
 })

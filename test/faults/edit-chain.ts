@@ -13,10 +13,13 @@ import { addRecipient, getRecipients, XFilter } from 'nodefilter/courier-compat'
 const add = (controlPaths, address) => {
   if (!getRecipients(controlPaths).includes(address)) addRecipient(controlPaths, address)
 }
-const rewrite = (bodyPath, controlPaths, name) => {
+const rewrite = async (bodyPath, controlPaths, name, text = null) => {
   const xfilter = new XFilter('test', bodyPath, controlPaths)
-  const { header } = xfilter.getMessage()
-  if (header.get(name) === null) header.add(name, 'yes')
+  const message = xfilter.getMessage()
+  if (message.header.get(name) === null) {
+    message.header.add(name, 'yes')
+    if (text !== null) await message.appendText((await message.read()).root, text)
+  }
   return xfilter.submit()
 }
 `
@@ -34,7 +37,7 @@ ${entry} {
   appendFileSync(controlPaths[0], 'rown@example.org\\nR\\nN\\n')
 }`,
   add: `${edit}${entry} add(controlPaths, 'added@example.org')`,
-  rewrite: `${edit}${entry} rewrite(bodyPath, controlPaths, 'X-Rewritten')`,
+  rewrite: `${edit}${entry} rewrite(bodyPath, controlPaths, 'X-Rewritten', 'foot')`,
   soft: `${edit}${entry} {
   add(controlPaths, 'soft@example.org')
   return rewrite(bodyPath, controlPaths, 'X-Soft')
@@ -103,9 +106,10 @@ const fields = { rewrite: 'X-Rewritten: yes\n', soft: 'X-Soft: yes\n', trial: 'X
 const recipient = (name: string): string => `r${name}@example.org\nR\nN\n`
 const first = recipient('own') + recipient('added')
 
-/** The message with these fields. */
+/** The message with these fields; the first filter that adds one puts a line below its text too. */
 function withFields({ data }: EditPair, ...names: (keyof typeof fields)[]): string {
-  return data.replace('\n\n', `\n${names.map((name) => fields[name]).join('')}\n`)
+  const edited = data.replace('\n\n', `\n${names.map((name) => fields[name]).join('')}\n`)
+  return names.includes('rewrite') ? `${edited}foot\n` : edited
 }
 
 /** What is wrong with the files of a message that heard `answer`, beside the host's log. */

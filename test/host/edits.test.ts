@@ -93,8 +93,10 @@ t.test('a rewriting that is cut short at any step', async (t) => {
       {
         bodyPath: pair.bodyPath,
         from: identityOf(lstatSync(pair.bodyPath)),
-        head: Buffer.from('A: 1\nX: v\n\n'),
-        body: 6,
+        pieces: [
+          { kind: 'octets', octets: Buffer.from('A: 1\nX: v\n\n'), isBody: false },
+          { kind: 'copied', start: 6, end: lstatSync(pair.bodyPath).size },
+        ],
       },
       null,
       files,
