@@ -8,16 +8,31 @@
  *
  * `nodefilter test` runs such files wherever they lie.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readControl, readRecipients } from './control.ts'
-import { envelopeRecords, type SpoolEnvelope } from './envelope-records.ts'
+import { filterMessage } from './filter-message.ts'
 import type { FilterContext, FilterLog, FilterReply, FilterSetup } from './filter.ts'
 import { parseReply, type Verdict } from './reply.ts'
 import { schemaProblems } from './setting-declaration.ts'
 import { checkSettings } from './setting-value.ts'
 import type { SettingSchemas } from './setting.ts'
+import { withStandIns } from './stand-ins.ts'
+import type { FakeAuthdaemon } from './testing/fake-authdaemon.ts'
+import type { FakeSendmail } from './testing/fake-sendmail.ts'
+import { writePair, type TestEnvelope } from './testing/pair.ts'
+
+export { fakeAuthdaemon } from './testing/fake-authdaemon.ts'
+export { fakeClock } from './testing/fake-clock.ts'
+export { fakeSendmail } from './testing/fake-sendmail.ts'
+export { makeMessage } from './testing/message.ts'
+export { makePair } from './testing/pair.ts'
+export type { FakeAccount, FakeAuthdaemon } from './testing/fake-authdaemon.ts'
+export type { FakeClock } from './testing/fake-clock.ts'
+export type { FakeSendmail, SentMessage } from './testing/fake-sendmail.ts'
+export type { TestAttachment, TestMessageParts, TransferEncoding } from './testing/message.ts'
+export type { TestEnvelope, TestPair, WrittenPair } from './testing/pair.ts'
 
 /** A filter's module: `import * as filter from './my_filter.ts'`. */
 export interface TestedModule {
@@ -36,10 +51,14 @@ export interface OpenOptions {
   readonly alias?: string
   /** Where `setup.state` is; a temporary folder unless given. */
   readonly state?: string
+  /** What `sendmail` of the library hands its messages to. Without it, Courier's own would be run. */
+  readonly sendmail?: FakeSendmail
+  /** Whom `getUserInfo` and `openAuthdaemon` ask. Without it, the machine's own. */
+  readonly authdaemon?: FakeAuthdaemon
 }
 
 /** The envelope of a message, and how often it has run. Everything has a default. */
-export interface RunOptions extends Partial<Omit<SpoolEnvelope, 'queueId'>> {
+export interface RunOptions extends TestEnvelope {
   /** `context.attempt`. Default 1. */
   readonly attempt?: number
   /** `context.signal`. Default: one that is never aborted. */
@@ -71,14 +90,6 @@ export interface OpenedFilter {
   close(): Promise<void>
 }
 
-const defaultEnvelope = {
-  sender: 'sender@example.com',
-  recipients: ['recipient@example.org'],
-  clientIp: '192.0.2.1',
-  helo: 'client.example.com',
-  authUser: null,
-} as const
-
 /**
  * Starts a filter as the host does: settings checked and completed, then `initFilter`.
  * Errors: TypeError for a schema or a setting that is wrong, with all that is; what `initFilter` throws.
@@ -97,9 +108,14 @@ export async function openFilter(module: TestedModule, options: OpenOptions = {}
       return state
     },
   }
+  const { sendmail, authdaemon } = options
+  const standIns = {
+    ...(sendmail === undefined ? {} : { sendmail: sendmail.submit }),
+    ...(authdaemon === undefined ? {} : { authdaemonSocket: authdaemon.socketPath }),
+  }
   let runs = 0
   try {
-    await (module.initFilter as ((setup: FilterSetup) => unknown) | undefined)?.(setup)
+    await withStandIns(standIns, () => (module.initFilter as ((setup: FilterSetup) => unknown) | undefined)?.(setup))
   } catch (thrown) {
     rmSync(folder, { recursive: true, force: true })
     throw thrown
@@ -107,12 +123,11 @@ export async function openFilter(module: TestedModule, options: OpenOptions = {}
   return {
     run: async (message, { attempt = 1, signal, ...envelope } = {}) => {
       const queueId = `test.${++runs}`
-      const { bodyPath, controlPaths } = writePair(join(folder, queueId), message, {
-        ...{ ...defaultEnvelope, ...envelope, queueId },
-      })
+      const { bodyPath, controlPaths } = writePair(join(folder, queueId), message, { ...envelope, queueId })
       const from = lines.length
-      const context = contextFor(queueId, controlPaths, attempt, signal ?? new AbortController().signal, log)
-      const returned = (await module.doFilter(bodyPath, [...controlPaths], context)) as FilterReply
+      const context = contextFor(queueId, bodyPath, controlPaths, attempt, signal ?? new AbortController().signal, log)
+      const call = (): unknown => module.doFilter(bodyPath, [...controlPaths], context)
+      const returned = (await withStandIns(standIns, call)) as FilterReply
       const parsed = parseReply(returned)
       if ('malformed' in parsed) throw new Error(`doFilter ${parsed.malformed}`)
       return {
@@ -123,7 +138,7 @@ export async function openFilter(module: TestedModule, options: OpenOptions = {}
     },
     close: async () => {
       try {
-        await module.closeFilter?.()
+        await withStandIns(standIns, () => module.closeFilter?.())
       } finally {
         rmSync(folder, { recursive: true, force: true })
       }
@@ -137,9 +152,9 @@ export async function runFilter(
   message: string | Uint8Array,
   options: OpenOptions & RunOptions = {},
 ): Promise<FilterRun> {
-  const { settings, name, alias, state, ...run } = options
+  const { settings, name, alias, state, sendmail, authdaemon, ...run } = options
   const given = Object.fromEntries(
-    Object.entries({ settings, name, alias, state }).filter(([, value]) => value !== undefined),
+    Object.entries({ settings, name, alias, state, sendmail, authdaemon }).filter(([, value]) => value !== undefined),
   )
   const opened = await openFilter(module, given)
   try {
@@ -158,22 +173,9 @@ function settingsFor(module: TestedModule, raw: Readonly<Record<string, unknown>
   return values
 }
 
-/** A pair as `nodefilter check` writes it: LF line ends and a final LF in the data file. */
-function writePair(
-  folder: string,
-  message: string | Uint8Array,
-  envelope: SpoolEnvelope,
-): { readonly bodyPath: string; readonly controlPaths: readonly string[] } {
-  mkdirSync(folder)
-  const [bodyPath, controlPath] = [join(folder, 'D1'), join(folder, '1')]
-  const text = Buffer.from(message).toString('latin1').replaceAll('\r\n', '\n')
-  writeFileSync(bodyPath, text === '' || text.endsWith('\n') ? text : `${text}\n`, 'latin1')
-  writeFileSync(controlPath, envelopeRecords(envelope, Date.now()))
-  return { bodyPath, controlPaths: [controlPath] }
-}
-
 function contextFor(
   id: string,
+  bodyPath: string,
   controlPaths: readonly string[],
   attempt: number,
   signal: AbortSignal,
@@ -181,6 +183,7 @@ function contextFor(
 ): FilterContext {
   return {
     ...{ id, attempt, signal, log, notes: new Map<string, string>() },
+    message: filterMessage(bodyPath, () => signal),
     get envelope() {
       const { sender, recipients } = readControl(controlPaths)
       return { sender, recipients }
