@@ -43,7 +43,9 @@ registerHooks({
   resolve: (specifier, context, nextResolve) => {
     const resolved = nextResolve(specifier, context)
     const names = namesIn(context.parentURL ?? 'file:///')
-    if (names.length === 0 || !resolved.url.startsWith(`${repository}host/`)) return resolved
+    // The library is shared with the test, unless it is what is tested.
+    const rooms = context.parentURL?.startsWith(`${repository}courier-compat/`) ? ['courier-compat/'] : ['host/']
+    if (names.length === 0 || !rooms.some((room) => resolved.url.startsWith(repository + room))) return resolved
     const url = new URL(resolved.url)
     url.searchParams.set('without', names.join(','))
     return { ...resolved, url: url.href }
