@@ -17,6 +17,8 @@ const packageHomes = {
   piscina: 'host/runner/process.ts',
   ini: 'host/config/read.ts',
   'ipaddr.js': 'courier-compat/control-facts.ts',
+  'iconv-lite': 'courier-compat/message/charset.ts',
+  mailparser: 'courier-compat/message/readable-text.ts',
   'sonic-boom': 'host/observe/log.ts',
 }
 const elsewhere = (file) =>
@@ -58,6 +60,9 @@ export default tseslint.config(
     },
   },
   forbid(['courier-compat/**'], noHost, noFilters, ...elsewhere('courier-compat/control-facts.ts')),
+  ...['courier-compat/message/charset.ts', 'courier-compat/message/readable-text.ts'].map((file) =>
+    forbid([file], noHost, noFilters, ...elsewhere(file)),
+  ),
   forbid(['filters/*/**'], noHost, ['^\\.\\./(?!\\.)', 'filters do not import one another'], ...elsewhere(null)),
   forbid(['filters/*.ts'], noHost, ['^\\./(?!.*/)', 'filters do not import one another'], ...elsewhere(null)),
   forbid(['host/**'], noFilters, ...elsewhere(null)),

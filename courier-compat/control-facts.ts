@@ -44,13 +44,15 @@ interface Values {
 }
 
 /**
- * The facts in contents that were read already, one for each control file in order, one character an octet (latin1).
+ * The facts in contents that were read already, one for each control file in order: octets, or a text of one character an
+ * octet (latin1).
  * Errors: as `parseControl`.
  */
-export function parseControlFacts(contents: readonly string[]): ControlFacts {
+export function parseControlFacts(contents: readonly (string | Buffer)[]): ControlFacts {
   const values = noValues()
   for (const content of contents) {
-    if (!addPlain(values, content)) addRecords(values, parseControl(Buffer.from(content, 'latin1')))
+    if (typeof content !== 'string') addRecords(values, parseControl(content))
+    else if (!addPlain(values, content)) addRecords(values, parseControl(Buffer.from(content, 'latin1')))
   }
   return factsOf(values)
 }

@@ -4,6 +4,8 @@
  * A filter needs none of this to run: `doFilter(bodyPath, controlPaths)` alone, returning a string, is a filter. The
  * types let an editor and the compiler check one: `export const doFilter: DoFilter = ...`.
  */
+import type { HeaderSection } from './header-section.ts'
+import type { MessageReading } from './message/reading.ts'
 import type { SettingSchemas, SettingValue } from './setting.ts'
 
 /**
@@ -75,8 +77,24 @@ export interface FilterContext {
   /** The envelope and the client, read from the control files at first use, and again after they grew. */
   readonly envelope: Envelope
   readonly client: Client
+  /** The message, read at first use, shared by the filters of the chain, and read again after one of them edited it. */
+  readonly message: FilterMessage
   /** Shared by the filters of this message, shown in the log's trail. */
   readonly notes: Map<string, string>
+}
+
+/** The message as it is at this moment. */
+export interface FilterMessage {
+  /**
+   * Its header section: cheap, however large the message is.
+   * Errors: the system's; where a limit was passed, `overLimit` says so.
+   */
+  readonly header: HeaderSection
+  /**
+   * Its parts, and what is odd about it. Errors: the system's, Error where it is changed meanwhile, and the reason of the
+   * context's signal; never for what a message contains.
+   */
+  read(): Promise<MessageReading>
 }
 
 /** Text lines for the log. Control characters are escaped there, and a flood is cut and counted. */

@@ -1,5 +1,5 @@
 /**
- * What the filters of one message share: its control files and its header section are read and parsed once, however many
+ * What the filters of one message share: its control files, its header section and its parts are read once, however many
  * filters look at them, and again after they have changed.
  *
  * Whoever runs several filters over a message says so with `shareReading`; everybody else reads the files each time. What
@@ -12,6 +12,9 @@ import { parseControl, type ControlRecords } from './control-records.ts'
 import { readHeaderAndIdentity, readHeaderFile } from './header-file.ts'
 import { headerLimits, type HeaderLimits, type HeaderSection } from './header-section.ts'
 import { identityOf, isSameFile, type FileIdentity } from './kept-original.ts'
+import { readingLimits } from './message/limits.ts'
+import { readMessage as readMessageAlone, type ReadOptions } from './message/reader.ts'
+import type { MessageReading, ReadingLimits } from './message/reading.ts'
 
 /** One message's shared reading. */
 export interface SharedReading {
@@ -30,6 +33,8 @@ interface Reading {
   version: number
   readonly made: Map<string, { readonly version: number; readonly value: unknown }>
   header: { readonly identity: FileIdentity; readonly section: HeaderSection } | null
+  message: { readonly identity: FileIdentity; readonly read: Promise<MessageReading> } | null
+  readonly limits: ReadingLimits
   edits: number
   trusted: boolean
 }
@@ -46,14 +51,27 @@ const readings = new Map<string, Reading>()
 
 /**
  * Begins to share what is read of these files, until `end`; several messages may be shared at the same time.
- * `contents` are the control files' octets, one character each (latin1), where somebody has read them already.
+ * `contents` are the control files' octets, one character each (latin1), where somebody has read them already; `limits`
+ * are those of reading the message, where they are not the usual ones.
  */
 export function shareReading(
   bodyPath: string,
   controlPaths: readonly string[],
   contents: readonly string[] | null,
+  limits: ReadingLimits = readingLimits,
 ): SharedReading {
-  const reading: Reading = { control: new Map(), version: 0, made: new Map(), header: null, edits: 0, trusted: true }
+  const reading: Reading = {
+    ...{
+      control: new Map(),
+      version: 0,
+      made: new Map(),
+      header: null,
+      message: null,
+      edits: 0,
+      trusted: true,
+      limits,
+    },
+  }
   const paths = [bodyPath, ...controlPaths]
   for (const path of paths) readings.set(path, reading)
   for (const [index, content] of (contents ?? []).entries()) {
@@ -66,6 +84,7 @@ export function shareReading(
       reading.control.clear()
       reading.version++
       reading.header = null
+      reading.message = null
     },
     end: () => {
       for (const path of paths) if (readings.get(path) === reading) readings.delete(path)
@@ -129,6 +148,7 @@ export function noteEdit(path: string): void {
   if (reading === undefined) return
   reading.edits++
   reading.header = null
+  reading.message = null
 }
 
 /**
@@ -147,6 +167,42 @@ export function readHeaderSection(bodyPath: string, limits: HeaderLimits = heade
   Object.freeze(section.fields)
   reading.header = { identity, section }
   return section
+}
+
+/**
+ * Reads the message in this file, as it is now: its parts, and what is odd about it. Shared where no limits are given; one
+ * filter's signal then ends its own waiting, not the reading that others may wait for.
+ * Errors: those of `message/reader.ts`.
+ */
+export function readMessage(bodyPath: string, options: ReadOptions = {}): Promise<MessageReading> {
+  const reading = options.limits === undefined ? readings.get(bodyPath) : undefined
+  if (reading === undefined) return readMessageAlone(bodyPath, options)
+  const known = reading.message
+  if (known !== null && (reading.trusted || isSameFile(known.identity, identityOf(lstatSync(bodyPath))))) {
+    return withSignal(known.read, options.signal ?? null)
+  }
+  const message = {
+    identity: identityOf(lstatSync(bodyPath)),
+    read: readMessageAlone(bodyPath, { limits: reading.limits }),
+  }
+  reading.message = message
+  message.read.catch(() => {
+    if (reading.message === message) reading.message = null
+  })
+  return withSignal(message.read, options.signal ?? null)
+}
+
+function withSignal<Value>(promise: Promise<Value>, signal: AbortSignal | null): Promise<Value> {
+  if (signal === null) return promise
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)))
+    if (signal.aborted) {
+      abort()
+      return
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 function sizeOf(path: string): number | null {

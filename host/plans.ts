@@ -1,5 +1,6 @@
 /** What the parts of the host are told of its settings. */
 import { availableParallelism, totalmem } from 'node:os'
+import type { ReadingLimits } from '../courier-compat/message/reading.ts'
 import type { Configuration } from './config/read.ts'
 import type { HostSettings } from './config/settings.ts'
 import type { IntakeOptions } from './intake.ts'
@@ -27,6 +28,7 @@ export function supervisorPlan(
       modulePaths,
       timeLimitMs: chain.timeLimit,
       stateDirectory,
+      messageLimits: messageLimits(settings),
     },
     threads,
     messagesPerThread: runner.messagesPerThread,
@@ -40,6 +42,23 @@ export function supervisorPlan(
     linesPerSecond: log.linesPerSecond,
     maxWaiting: host.maxWaiting,
     faults,
+  }
+}
+
+/** How far filters read a message. */
+function messageLimits({ message }: HostSettings): ReadingLimits {
+  return {
+    octets: message.maxOctets,
+    headerOctets: message.maxHeaderOctets,
+    fieldOctets: message.maxFieldOctets,
+    fields: message.maxFields,
+    lineOctets: message.maxLineOctets,
+    depth: message.maxDepth,
+    parts: message.maxParts,
+    encodedWords: message.maxEncodedWords,
+    parameters: message.maxParameters,
+    addresses: message.maxAddresses,
+    decodedOctets: message.maxDecodedOctets,
   }
 }
 

@@ -4,6 +4,7 @@
  * It knows no door, no socket and no thread; what it needs of the thread it is handed (`ChainTools`).
  * Source: spec pythonfilter 1.5, its "Successor" lines, and contracts.md.
  */
+import type { ReadingLimits } from '../../courier-compat/message/reading.ts'
 import type { DoFilter, FilterLog, OnError } from '../../courier-compat/filter.ts'
 import { parseReply, replyLines, type Verdict } from '../../courier-compat/reply.ts'
 import type { FileIdentity } from '../../courier-compat/kept-original.ts'
@@ -89,6 +90,8 @@ export interface ChainTools extends EditTools {
   /** Called right before and right after a filter's synchronous code. */
   enter(index: number): void
   leave(): void
+  /** How far filters read a message; the usual limits where it is not said. */
+  readonly messageLimits?: ReadingLimits | undefined
   /** A logger whose lines carry the filter and the message's id. */
   logFor(alias: string, messageId: string): FilterLog
 }
@@ -109,7 +112,7 @@ export async function runChain(
   const skipped = new Set<string>()
   const cpu = cpuLaps(tools, job.cpuMs)
   const view: MessageView = { pair, messageId, attempt, notes }
-  const shared = shareReading(pair.bodyPath, pair.controlPaths, job.contents)
+  const shared = shareReading(pair.bodyPath, pair.controlPaths, job.contents, tools.messageLimits)
   /** The state of the files, where it is known without a look. */
   let known: EditMark | null = job.mark
   let undone = false

@@ -1,8 +1,9 @@
 /**
  * The third argument of `doFilter`: read on demand, so that a filter that ignores it costs nothing.
  */
-import type { Client, Envelope, FilterContext, FilterLog } from '../../courier-compat/filter.ts'
+import type { Client, Envelope, FilterContext, FilterLog, FilterMessage } from '../../courier-compat/filter.ts'
 import { readControl } from '../../courier-compat/control.ts'
+import { filterMessage } from '../../courier-compat/filter-message.ts'
 import type { Pair } from '../edits.ts'
 
 /** What the filters of one message share. */
@@ -50,6 +51,10 @@ export class CallContext implements FilterContext {
   get client(): Client {
     const { clientIp, authUser, source } = readControl(this.#pair.controlPaths)
     return { ip: clientIp, authUser, source }
+  }
+
+  get message(): FilterMessage {
+    return filterMessage(this.#pair.bodyPath, () => this.signal)
   }
 
   /** The call's time is over. Not for the filter, whose type of this object has no such method. */

@@ -7,6 +7,7 @@
 import { mkdirSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { ReadingLimits } from '../../courier-compat/message/reading.ts'
 import type { FilterLog, FilterSetup, OnError } from '../../courier-compat/filter.ts'
 import { didYouMean } from '../../courier-compat/near-match.ts'
 import { filterSettings } from '../../courier-compat/module-config/filter-settings.ts'
@@ -37,6 +38,8 @@ export interface LoadPlan {
   readonly timeLimitMs: number
   /** Below it each filter has a folder of its own, `setup.state`. */
   readonly stateDirectory: string
+  /** How far filters read a message; the usual limits where it is not said. */
+  readonly messageLimits?: ReadingLimits
 }
 
 /** What the host is told of a loaded filter. */

@@ -4,11 +4,13 @@ import type { Command, CommandIo } from './command.ts'
 import { exitCodes } from './command.ts'
 import { configCommand } from './config.ts'
 import { courierCommand } from './courier.ts'
+import { dropmsgCommand } from './dropmsg.ts'
 import { explainCommand } from './explain.ts'
 import { filtersCommand } from './filters.ts'
 import { metricsCommand } from './metrics.ts'
 import { migrateCommand } from './migrate.ts'
 import { newCommand } from './new.ts'
+import { quarantineCommand } from './quarantine.ts'
 import { reloadCommand } from './reload.ts'
 import { restartCommand } from './restart.ts'
 import { runCommand } from './run.ts'
@@ -34,7 +36,9 @@ export const commands: ReadonlyMap<string, Command> = new Map(
     configCommand,
     courierCommand,
     explainCommand,
+    quarantineCommand,
     migrateCommand,
+    dropmsgCommand,
   ].map((command) => [command.name, command]),
 )
 

@@ -3,6 +3,7 @@
  *
  * Pure: no clock, socket, file or logger.
  */
+import { messageLimitSettings } from '../../courier-compat/message/limits.ts'
 import { didYouMean } from '../../courier-compat/near-match.ts'
 import { quoted } from '../../courier-compat/quoted.ts'
 import { checkSettings } from '../../courier-compat/setting-value.ts'
@@ -233,6 +234,7 @@ export const hostSchemas = deepFreeze({
       text: "How many lines of one filter's own output are kept in a second; more are dropped and counted.",
     },
   },
+  message: messageLimitSettings,
   metrics: {
     listen: {
       type: 'text',

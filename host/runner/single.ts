@@ -7,6 +7,7 @@
 import inspector from 'node:inspector'
 import { Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
+import type { ReadingLimits } from '../../courier-compat/message/reading.ts'
 import type { FilterLog } from '../../courier-compat/filter.ts'
 import { failedOutcome, runChain, type ChainOutcome, type ChainTools } from '../chain/chain.ts'
 import { describeModule } from '../chain/describe.ts'
@@ -24,6 +25,7 @@ type Task<Type extends SingleDown['type']> = Extract<SingleDown, { readonly type
 const control = new Socket({ fd: 3 })
 const reader = createFrameReader()
 let chain: LoadedChain | null = null
+let messageLimits: ReadingLimits | undefined
 
 // A module in an endless loop, or a debugger, keeps this thread from ever reading that the pipe is closed. It leads a
 // group of its own, with what modules started in it.
@@ -71,6 +73,7 @@ async function debug({ plan, host, port }: Task<'debug'>): Promise<void> {
     return
   }
   inspector.waitForDebugger()
+  messageLimits = plan.messageLimits
   const loaded = await loadChain(plan, (alias) => logFor(alias, ''))
   if ('problems' in loaded) {
     tell({ type: 'broken', problems: loaded.problems })
@@ -93,6 +96,7 @@ async function run(loaded: LoadedChain, job: Task<'run'>): Promise<ChainOutcome>
     enter: () => undefined,
     leave: () => undefined,
     ...editTools(systemFiles),
+    messageLimits,
     logFor,
   }
   try {

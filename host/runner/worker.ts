@@ -79,6 +79,7 @@ export default async function serve(task: ThreadTask): Promise<void> {
       cpuMs: threadCpuMs,
       after: systemClock.after,
       ...editTools(systemFiles),
+      messageLimits: task.plan.messageLimits,
       logFor,
     },
   }

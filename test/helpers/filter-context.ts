@@ -1,4 +1,5 @@
 /** The third argument of `doFilter` for tests of one filter, without a host. */
+import { filterMessage } from '../../courier-compat/filter-message.ts'
 import { readControl } from '../../courier-compat/control.ts'
 import type { FilterContext, FilterLog, FilterSetup } from '../../courier-compat/filter.ts'
 import type { SettingValue } from '../../courier-compat/setting.ts'
@@ -14,7 +15,7 @@ export function makeLog(): { readonly lines: string[]; readonly log: FilterLog }
  * A context that reads envelope and client from the control files at each use, as the host's does after an edit.
  * `lines` are what the filter logged through it.
  */
-export function makeContext(controlPaths: readonly string[]): { context: FilterContext; lines: string[] } {
+export function makeContext(controlPaths: readonly string[], bodyPath = ''): { context: FilterContext; lines: string[] } {
   const { lines, log } = makeLog()
   const context: FilterContext = {
     id: readControl(controlPaths).id,
@@ -22,6 +23,7 @@ export function makeContext(controlPaths: readonly string[]): { context: FilterC
     signal: new AbortController().signal,
     log,
     notes: new Map(),
+    message: filterMessage(bodyPath, () => new AbortController().signal),
     get envelope() {
       const { sender, recipients } = readControl(controlPaths)
       return { sender, recipients }

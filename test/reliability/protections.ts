@@ -4,9 +4,11 @@
  */
 import type { Protection } from './protection.ts'
 
+import { addressProtections } from './protections-addresses.ts'
 import { boundsProtections } from './protections-bounds.ts'
 import { faultProtections } from './protections-faults.ts'
 import { isolationProtections } from './protections-isolation.ts'
+import { quarantineProtections } from './protections-quarantine.ts'
 import { securityProtections } from './protections-security.ts'
 import { supervisionProtections } from './protections-supervision.ts'
 
@@ -17,6 +19,8 @@ export const protections: Readonly<Record<string, Protection>> = {
   ...faultProtections,
   ...isolationProtections,
   ...supervisionProtections,
+  ...addressProtections,
+  ...quarantineProtections,
   // R11: a stop under load.
   'socket stays at stop': {
     file: 'host/doors/courierfilter/door.ts',

@@ -16,7 +16,7 @@ import { mustRun, plainEnv, runProgram } from './program.ts'
 const repository = join(import.meta.dirname, '../..')
 
 /** So many packages of others may come with nodefilter: those it names, and what these need. */
-const maxPackages = 8
+const maxPackages = 40
 
 const npm = { ...plainEnv, ...npmEnvironment(), PATH: `${dirname(process.execPath)}:${plainEnv.PATH}` }
 const quiet = ['--ignore-scripts', '--no-audit', '--no-fund']
