@@ -24,7 +24,7 @@ export function headerField(bodyPath, name) {
 /** All fields, each on one line. What is no field is kept: mail servers let it pass, and so must whoever reads it. */
 function headerFields(bodyPath) {
   const buffer = Buffer.alloc(maxOctets)
-  const descriptor = openSync(bodyPath)
+  const descriptor = openSync(bodyPath, 'r')
   try {
     const text = buffer.toString('utf8', 0, readSync(descriptor, buffer))
     // A message may consist of its header section alone.
