@@ -1,5 +1,5 @@
 /** Memory and CPU time of processes, as Linux tells them. */
-import { readFileSync, readdirSync } from 'node:fs'
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 
 /** Resident memory in octets; `null` where there is no such process, or no /proc. */
 export function residentOctets(pid: number): number | null {
@@ -70,4 +70,23 @@ export function childrenOf(pid: number): number[] {
 function statFields(pid: number): string[] {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+}
+
+/** From now on `peakOctets` of this process counts anew. Not where there is no /proc. */
+export function forgetPeak(): void {
+  try {
+    writeFileSync('/proc/self/clear_refs', '5')
+  } catch {
+    // `peakOctets` has a machine without it tell nothing.
+  }
+}
+
+/** The most resident memory that this process had since `forgetPeak`, in octets; `null` where there is no /proc. */
+export function peakOctets(): number | null {
+  try {
+    const match = /^VmHWM:\s+([0-9]+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))
+    return match === null ? null : Number(match[1]) * 1024
+  } catch {
+    return null
+  }
 }

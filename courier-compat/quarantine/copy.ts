@@ -53,7 +53,7 @@ export async function copyMessage(
     try {
       const digests = await copy(source, bodyPath, target, section, signal)
       await target.datasync()
-      const first = (field: string): string => decodedLine(fieldsNamed(section, field)[0]?.value ?? '')
+      const first = (field: string): string => decodedLine(fieldsNamed(section, field)[0]?.valueBytes ?? Buffer.alloc(0))
       const marks = fieldsNamed(section, markField).slice(0, maxMarks)
       return { ...digests, from: first('From'), subject: first('Subject'), marks: marks.map(({ value }) => value) }
     } finally {
@@ -61,6 +61,23 @@ export async function copyMessage(
     }
   } finally {
     await source.close()
+  }
+}
+
+/** As `bodySha256` of a copy, for a message that is in the folder already. Errors: those of `Folder.open`. */
+export async function bodySha256Of(folder: Folder, name: string): Promise<string> {
+  const { handle } = await folder.open(name)
+  try {
+    const body = createHash('sha256')
+    const piece = Buffer.allocUnsafe(pieceOctets)
+    for (let at = readHeaderOf(handle.fd, name).bodyStart ?? 0; ;) {
+      const { bytesRead } = await handle.read(piece, 0, piece.length, at)
+      if (bytesRead === 0) return body.digest('hex')
+      body.update(piece.subarray(0, bytesRead))
+      at += bytesRead
+    }
+  } finally {
+    await handle.close()
   }
 }
 

@@ -8,10 +8,12 @@
 import { changeRecipients, getControlData, readRecipients, type ControlRecipient } from '../control.ts'
 import { readControlFile } from '../control-file.ts'
 import { codeOf } from '../text-file.ts'
-import { copyMessage, type CopiedMessage } from './copy.ts'
-import { formatEntry, maxControlsOctets, summaryOf, type EntryRecord } from './entry.ts'
+import { bodySha256Of, copyMessage, type CopiedMessage } from './copy.ts'
+import { formatEntry, maxControlsOctets, summaryOf, type EntryRecord, type KeptRecipient } from './entry.ts'
+import type { Folder } from './folder.ts'
 import { findMark } from './mark.ts'
-import { entryFile, messageFile, temporaryFile } from './names.ts'
+import { claimFile, entryFile, isOldId, messageFile, notifiedFile, temporaryFile } from './names.ts'
+import { readOldEntry } from './old-entries.ts'
 import { stateOf } from './claims.ts'
 import { expiresMs, indexEntry, note, readEntry, textOfError, type Place } from './place.ts'
 import { oneLine } from './plain-text.ts'
@@ -90,14 +92,27 @@ async function isRelease(
   const [recipient] = wanted
   // A release has one recipient.
   if (mark?.kind !== 'release' || recipient === undefined || wanted.length > 1) return false
-  const record = await readEntry(folder, mark.id)
-  if (record?.message.bodySha256 !== copied.bodySha256) return false
-  for (const [index, { address }] of record.recipients.entries()) {
+  const held = await readHeld(folder, mark.id)
+  if (held?.bodySha256 !== copied.bodySha256) return false
+  for (const [index, { address }] of held.recipients.entries()) {
     if (address !== recipient.address || (await stateOf(folder, mark.id, index)) !== 'releasing') continue
     log.info(`passes, since it is released from the quarantine: ${mark.id}`)
     return true
   }
   return false
+}
+
+/** What a release is compared with; `null` where there is no such entry. Nobody has noted it of pythonfilter's messages. */
+async function readHeld(
+  folder: Folder,
+  id: string,
+): Promise<{ readonly recipients: readonly KeptRecipient[]; readonly bodySha256: string } | null> {
+  if (!isOldId(id)) {
+    const record = await readEntry(folder, id)
+    return record === null ? null : { recipients: record.recipients, bodySha256: record.message.bodySha256 }
+  }
+  const old = await readOldEntry(folder, id, await folder.names(), { atMs: new Map(), problems: [] })
+  return old === null ? null : { recipients: old.recipients, bodySha256: await bodySha256Of(folder, old.messageFile) }
 }
 
 async function store(
@@ -113,7 +128,12 @@ async function store(
   for (let twin = 0; twin < maxTwins; twin++) {
     // Made of the message and the key: nobody else can tell it, and the same message comes to the same entry.
     const id = seal.word('id', [String(twin), ...who])
-    const known = await readSound(place, id)
+    let known = await readSound(place, id)
+    if (known === null && (await hasRemains(folder, id, wanted.length))) {
+      // Of an entry that was removed, but not to its end; or of one that another thread has made just now.
+      known = await readSound(place, id)
+      if (known === null) continue
+    }
     if (known === 'damaged') continue
     if (known === null) {
       const record = recordFor(place, order, wanted, copied, id)
@@ -128,6 +148,17 @@ async function store(
     return { record: known, isNew: false }
   }
   throw new Error('this message was kept and released too often')
+}
+
+/** True if there are files that would tell of an entry what was done with an earlier one of this id. */
+async function hasRemains(folder: Folder, id: string, recipients: number): Promise<boolean> {
+  if ((await folder.look(notifiedFile(id))) !== null) return true
+  for (let index = 0; index < recipients; index++) {
+    for (const state of ['releasing', 'released'] as const) {
+      if ((await folder.look(claimFile(id, index, state))) !== null) return true
+    }
+  }
+  return false
 }
 
 /** An entry that is damaged must not keep its message from being kept anew. */

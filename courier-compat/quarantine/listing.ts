@@ -32,7 +32,7 @@ export async function listEntries(place: Place): Promise<Listing> {
   const claims = claimsIn(names)
   const problems: string[] = []
   const entries: ListedEntry[] = []
-  const indexed = await readIndex(folder)
+  const indexed = await readIndex(folder, problems)
   for (const id of entryIdsIn(names)) {
     try {
       const summary = indexed.get(id) ?? (await summaryFromRecord(folder, id))
@@ -90,8 +90,13 @@ export async function rebuildIndex(
     }
   }
   const temporary = temporaryFile(newNonce())
-  await folder.write(temporary, Buffer.from(lines.join('')))
-  await folder.rename(temporary, indexFile)
+  try {
+    await folder.write(temporary, Buffer.from(lines.join('')))
+    await folder.rename(temporary, indexFile)
+  } catch (thrown) {
+    await folder.remove(temporary)
+    throw thrown
+  }
   await folder.sync()
   return { count: lines.length, problems }
 }
@@ -104,9 +109,15 @@ export function entryIdsIn(names: readonly string[]): string[] {
   })
 }
 
-async function readIndex(folder: Folder): Promise<ReadonlyMap<string, EntrySummary>> {
+/** An index that cannot be read is told, and costs a look at every record. */
+async function readIndex(folder: Folder, problems: string[]): Promise<ReadonlyMap<string, EntrySummary>> {
   const summaries = new Map<string, EntrySummary>()
-  const content = await folder.read(indexFile, maxIndexOctets)
+  let content: Buffer | null = null
+  try {
+    content = await folder.read(indexFile, maxIndexOctets)
+  } catch (thrown) {
+    problems.push(`the index cannot be read, make it again: ${textOfError(thrown)}`)
+  }
   for (const line of content?.toString('utf8').split('\n') ?? []) {
     const summary = line === '' ? null : parseSummary(line)
     // Of an id that was used again the last one counts.

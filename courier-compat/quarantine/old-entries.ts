@@ -88,7 +88,7 @@ export async function readOldEntry(
   const { handle, stats } = await folder.open(messageFile)
   try {
     const section = readHeaderOf(handle.fd, messageFile)
-    const field = (name: string): string => decodedLine(fieldsNamed(section, name)[0]?.value ?? '')
+    const field = (name: string): string => decodedLine(fieldsNamed(section, name)[0]?.valueBytes ?? Buffer.alloc(0))
     return {
       ...{ id, atMs: times.atMs.get(id) ?? stats.mtimeMs, reason: '', queueId: first('M'), sender: first('s') },
       ...{ recipients, from: field('From'), subject: field('Subject'), octets: stats.size },

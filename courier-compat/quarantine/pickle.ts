@@ -23,12 +23,15 @@ const mark = Symbol('mark')
 
 const maxOctets = 1024 * 1024
 
+/** The end of the year 9999: what comes later no calendar here can show. */
+const maxTimeS = 253_402_300_799
+
 /** Reads a value. Errors: RangeError where it is not exactly such a value. */
 export function parseOldRecord(pickle: Buffer): OldRecord {
   const value = unpickle(pickle)
   if (!Array.isArray(value) || value.length !== 2) throw refused('it is no pair')
   const [time, files] = value
-  if (typeof time !== 'number' || !Number.isFinite(time) || time < 0) throw refused('it has no time')
+  if (typeof time !== 'number' || !(time >= 0 && time <= maxTimeS)) throw refused('it has no time')
   if (!Array.isArray(files) || files.length !== 2) throw refused('it has no pair of paths')
   const [bodyPath, controlPaths] = files
   if (typeof bodyPath !== 'string' || !Array.isArray(controlPaths)) throw refused('it has no paths')

@@ -1,6 +1,7 @@
 /**
  * What the parts of an opened quarantine share: its folder, its key, its entries, the clock, and how mail is sent.
  */
+import { asciiJson } from '../ascii-json.ts'
 import type { FilterLog } from '../filter.ts'
 import type { Submission } from '../sendmail.ts'
 import { formatSummary, maxRecordOctets, parseEntry, type EntryRecord, type EntrySummary } from './entry.ts'
@@ -70,11 +71,11 @@ export type HistoryEvent =
 /** Writes a line of history, and tells the log. What was done stays done if it cannot be written. */
 export async function note({ folder, log, nowMs }: Place, event: HistoryEvent): Promise<void> {
   const { event: what, ...rest } = event
-  log.info(`quarantine: ${what} ${JSON.stringify(rest)}`)
+  log.info(`quarantine: ${what} ${asciiJson(rest)}`)
   await besides(log, 'the history', async () => {
     const stats = await folder.look(historyFile)
     if (stats !== null && stats.size > historyOctets) await folder.rename(historyFile, olderHistoryFile)
-    await folder.append(historyFile, JSON.stringify({ time: new Date(nowMs()).toISOString(), ...event }))
+    await folder.append(historyFile, asciiJson({ time: new Date(nowMs()).toISOString(), ...event }))
   })
 }
 

@@ -9,9 +9,10 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import { canonicalDomain } from '../config.ts'
-import type { DsnRequest, Submission } from '../sendmail.ts'
-import { SendmailError } from '../sendmail.ts'
+import { sameAddress } from '../addresses.ts'
+import { SendmailError, type Submission } from '../sendmail.ts'
+import { dsnRequestOf } from '../sendmail/dsn.ts'
+import { codeOf } from '../text-file.ts'
 import { claim, reopen, settle, stateOf, withdraw, type RecipientState } from './claims.ts'
 import type { KeptRecipient } from './entry.ts'
 import { markField, markValue } from './mark.ts'
@@ -161,13 +162,9 @@ async function readReleasable({ folder }: Place, id: string): Promise<Releasable
   return record === null ? null : { ...record, file: record.message.file, sha256: record.message.sha256 }
 }
 
-/** As pythonfilter compared, but the domain's letter case is nobody's choice. */
+/** The recipient itself, under the name that it has here or the one that the message came for. */
 function isRequester({ address, original }: KeptRecipient, sender: string): boolean {
-  const [asked, ...own] = [sender, address, original.replace(/^rfc822;/i, '')].map((text) => {
-    const at = text.lastIndexOf('@')
-    return at === -1 ? text : `${text.slice(0, at)}@${canonicalDomain(text.slice(at + 1))}`
-  })
-  return own.some((text) => text !== '' && text === asked)
+  return [address, original.replace(/^rfc822;/i, '')].some((own) => own !== '' && sameAddress(own, sender))
 }
 
 async function releaseTo(place: Place, entry: Releasable, index: number, order: ReleaseOrder): Promise<Released> {
@@ -195,7 +192,7 @@ async function releaseTo(place: Place, entry: Releasable, index: number, order: 
     if (opened === null || isRefusal(thrown)) {
       await withdraw(folder, id, index)
       await note(place, { event: 'failed', id, recipient: address, by, why: text })
-      return answer('failed', text, thrown instanceof SendmailError && thrown.isTemporary)
+      return answer('failed', text, thrown instanceof SendmailError ? thrown.isTemporary : isOutOfMeans(thrown))
     }
     await note(place, { event: 'unknown', id, recipient: address, by, why: text })
     return answer('unknown', text)
@@ -214,9 +211,17 @@ async function releaseTo(place: Place, entry: Releasable, index: number, order: 
 
 /** True if the mail server has not taken the message, for certain. */
 function isRefusal(thrown: unknown): boolean {
-  if (thrown instanceof RangeError || thrown instanceof TypeError) return true
+  if (thrown instanceof RangeError || thrown instanceof TypeError || isOutOfMeans(thrown)) return true
   // A program that was ended may have handed over everything before; one that says 0 and had not read it all, as well.
   return thrown instanceof SendmailError && thrown.signal === null && thrown.exitCode !== 0
+}
+
+/**
+ * True for what befalls files alone, and so a message before anybody was handed it: no room, no descriptor. A connection
+ * fails with other words.
+ */
+function isOutOfMeans(thrown: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM'].includes(codeOf(thrown) ?? '')
 }
 
 /** Opens the message and looks whether it is, octet for octet, what was kept. */
@@ -254,9 +259,10 @@ function submissionOf(
   signal: AbortSignal | null,
 ): Submission {
   const { address = '', dsn = '' } = entry.recipients[index] ?? {}
+  const { dsnFormat: format, envelopeId } = entry
   const mark = Buffer.from(`${markField}: ${markValue(seal, 'release', entry.id, address)}\n`)
   return {
-    ...{ sender: entry.sender, recipients: [address], dsn: dsnOf(entry, dsn) },
+    ...{ sender: entry.sender, recipients: [address], dsn: dsnRequestOf({ notify: dsn, format, envelopeId }) },
     message: Readable.from(withHead(mark, pieces(handle))),
     ...(signal === null ? {} : { signal }),
   }
@@ -265,18 +271,4 @@ function submissionOf(
 async function* withHead(head: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   yield head
   yield* rest
-}
-
-const notifyWords = { S: 'success', F: 'fail', D: 'delay' } as const
-
-/** The sender's wishes of then, as far as `sendmail` can be told. */
-function dsnOf({ envelopeId, dsnFormat }: Releasable, flags: string): DsnRequest {
-  const notify = (['S', 'F', 'D'] as const).filter((flag) => flags.includes(flag)).map((flag) => notifyWords[flag])
-  // Courier encodes it again (RFC 3461 4).
-  const id = envelopeId.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-  return {
-    ...(flags.includes('N') ? { notify: 'never' as const } : notify.length > 0 ? { notify } : {}),
-    ...(dsnFormat === 'F' ? { return: 'full' as const } : dsnFormat === 'H' ? { return: 'hdrs' as const } : {}),
-    ...(/^[!-~]{1,100}$/.test(id) ? { envelopeId: id } : {}),
-  }
 }

@@ -53,10 +53,14 @@ export async function openSeal(folder: Folder): Promise<Seal> {
   const known = await readKey(folder)
   if (known !== null) return createSeal(known)
   const temporary = temporaryFile(newNonce())
-  await folder.write(temporary, Buffer.from(`${randomBytes(keyOctets).toString('hex')}\n`))
-  // Not by renaming: another process may have made one at the same moment, and handed out words of it.
-  await folder.link(temporary, keyFile)
-  await folder.remove(temporary)
+  try {
+    await folder.write(temporary, Buffer.from(`${randomBytes(keyOctets).toString('hex')}\n`))
+    // The key is on disk before its name: an empty one would be there for good. Not by renaming: another process may
+    // have made one at the same moment, and handed out words of it.
+    await folder.link(temporary, keyFile)
+  } finally {
+    await folder.remove(temporary)
+  }
   await folder.sync()
   const key = await readKey(folder)
   if (key === null) throw new Error(`${folder.path}/${keyFile} went away`)

@@ -1,5 +1,7 @@
 /** Text for a terminal. Pure. */
 
+export { asciiJson } from '../../courier-compat/ascii-json.ts'
+
 /** Lines of at most `width` columns, those after the first moved in by two; a longer word has a line for itself. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = []
@@ -22,8 +24,7 @@ export function visible(text: string): string {
   return text.replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
 }
 
-/** JSON in printable ASCII: what a terminal may obey is escaped, which any reader of JSON undoes. On one line unless indented. */
-export function asciiJson(value: unknown, indent = 0): string {
-  const escape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
-  return JSON.stringify(value, null, indent).replace(/[^ -~\n]/g, escape)
+/** As `visible`, and line ends become `?` as well: for what has to stay on its line. */
+export function visibleLine(text: string): string {
+  return visible(text).replaceAll('\n', '?')
 }

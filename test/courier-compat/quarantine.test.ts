@@ -308,6 +308,8 @@ void t.test('once, whatever happens', async (t) => {
     ['refused for good', sendmailError(67), 'failed', false, 'held'],
     ['no such program', sendmailError(null), 'failed', true, 'held'],
     ['an envelope that cannot be', new RangeError('no'), 'failed', false, 'held'],
+    ['a full disk before the program ran', Object.assign(new Error('full'), { code: 'ENOSPC' }), 'failed', true, 'held'],
+    ['a mail server that went away', Object.assign(new Error('reset'), { code: 'EPIPE' }), 'unknown', false, 'releasing'],
     ['ended in the middle', sendmailError(null, 'SIGKILL'), 'unknown', false, 'releasing'],
     ['anything else', new Error('what?'), 'unknown', false, 'releasing'],
   ]
@@ -416,6 +418,9 @@ void t.test('listed, and the index made again', async (t) => {
     t.strictSame(await stage.quarantine.list(), whole, 'whatever the index says')
   }
   rmSync(index)
+  symlinkSync(join(stage.dir, 'elsewhere'), index)
+  const { entries: unindexed, problems: odd } = await stage.quarantine.list()
+  t.strictSame([unindexed, odd.length], [whole.entries, 1], 'one that cannot be read is told')
   t.strictSame(await stage.quarantine.rebuild(), { count: 3, problems: [] })
   t.equal(readFileSync(index, 'utf8').split('\n').length, 4)
   t.strictSame(await stage.quarantine.list(), whole)
@@ -470,6 +475,24 @@ void t.test('removed when its time is over', async (t) => {
   for (const name of kept) t.ok(stage.names().includes(name), name)
   t.match(await stage.quarantine.purge({ by, days: 0 }), { ids: [second] })
   t.strictSame((await stage.quarantine.list()).entries, [])
+})
+
+void t.test('what a purge that died has left is of no later message', async (t) => {
+  for (const left of ['notified', 'claim', 'both'] as const) {
+    const stage = await open(t)
+    const recipients = ['amy@example.org']
+    const { id: first } = await stage.keep(stage.pair({ recipients }))
+    t.match(await ask(stage, stage.wordsFor('amy@example.org')[0] ?? ''), { outcome: 'released' })
+    rmSync(join(stage.dir, `${first ?? ''}.json`))
+    if (left === 'notified') rmSync(join(stage.dir, `${first ?? ''}.0.released`))
+    if (left === 'claim') rmSync(join(stage.dir, `${first ?? ''}.notified`))
+    stage.sent.length = 0
+    const { id, isNew } = await stage.keep(stage.pair({ recipients }))
+    t.strictSame([isNew, id === first], [true, false], left)
+    t.equal((await stage.quarantine.show(id ?? ''))?.recipients[0]?.state, 'held', left)
+    const [word = ''] = stage.wordsFor('amy@example.org')
+    t.match(await ask(stage, word), { outcome: 'released' }, `${left}: its recipient is told, and can have it`)
+  }
 })
 
 void t.test('a folder that is not safe is refused', async (t) => {
@@ -613,8 +636,9 @@ void t.test('what strangers wrote, as text', (t) => {
     ['\ud800x', '\ufffdx'],
     ['y'.repeat(300), `${'y'.repeat(200)}...`],
   ]
-  for (const [value, expected] of cases) t.equal(decodedLine(value), expected)
-  t.equal(decodedLine(''), '')
+  for (const [value, expected] of cases) t.equal(decodedLine(Buffer.from(value)), expected)
+  t.equal(decodedLine(Buffer.alloc(0)), '')
+  t.equal(decodedLine(Buffer.from('=?cp437?Q?=81?= \xfc', 'latin1')), '\u00fc\u0020\ufffd')
   fc.assert(
     fc.property(
       fc.string({ unit: 'binary', maxLength: 500 }),
@@ -622,8 +646,8 @@ void t.test('what strangers wrote, as text', (t) => {
     ),
   )
   const startMs = performance.now()
-  decodedLine('=?a?b?'.repeat(100_000))
-  decodedLine(' '.repeat(1_000_000))
+  decodedLine(Buffer.from('=?a?b?'.repeat(100_000)))
+  decodedLine(Buffer.alloc(1_000_000, ' '))
   t.ok(performance.now() - startMs < 1000)
   t.end()
 })
@@ -659,6 +683,17 @@ const pickles = {
   ),
 } as const
 
+void t.test('the history has no character that a line or a terminal obeys', async (t) => {
+  const stage = await open(t)
+  const odd = Array.from({ length: 256 }, (_, octet) => String.fromCharCode(octet)).join('')
+  const sender = `${odd}\u2028\u202e\u{1f600}@example.net`
+  t.match(await ask(stage, 'x', { sender }), { outcome: 'refused' })
+  const history = readFileSync(join(stage.dir, 'history.jsonl'), 'latin1')
+  t.match(history, /^[ -~]+\n$/)
+  t.equal((JSON.parse(history) as { by: string }).by, sender)
+  for (const line of stage.told) t.match(line, /^[ -~]+$/)
+})
+
 void t.test('values of pythonfilter', (t) => {
   const expected = { atMs: 1796126400_250, bodyPath: '/var/q/D77', controlPaths: ['/var/q/C77', '/var/q/C77.1'] }
   for (const [what, pickle] of Object.entries(pickles)) {
@@ -680,6 +715,7 @@ void t.test('values of pythonfilter', (t) => {
     ['a length beyond all', 'X\xff\xff\xff\xff.'],
     ['a mark as a value', '(.'],
     ['not a number', "(Fnan\n(S'a'\n(ltt."],
+    ['a time beyond all calendars', "(F1e300\n(S'a'\n(ltt."],
   ]
   for (const [what, pickle] of refused) t.throws(() => parseOldRecord(Buffer.from(pickle, 'latin1')), RangeError, what)
   fc.assert(
@@ -773,6 +809,13 @@ void t.test("a folder of pythonfilter's", async (t) => {
         ],
       )
       t.equal(await stage.quarantine.show('99'), null)
+      let passed: Kept | null = null
+      stage.fault = async ({ text }) => {
+        stage.fault = null
+        passed = await stage.keep(stage.pair({ recipients: ['amy@example.org'], content: text, source: 'local' }))
+      }
+      const local = await stage.quarantine.release('78', { recipients: ['amy@example.org'], by: 'a test' })
+      t.match([local, passed], [[{ outcome: 'released' }], { id: null, reply: '' }], 'where local mail is filtered')
 
       const purged = await stage.quarantine.purge({ by: 'a test' })
       t.strictSame(purged.ids, isTold ? ['78'] : [])

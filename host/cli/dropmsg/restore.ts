@@ -7,6 +7,7 @@ import { appendFileSync, readFileSync, rmSync } from 'node:fs'
 import { completion, parseControl, recipientsOf, valuesOf } from '../../../courier-compat/control-records.ts'
 import { textOf } from '../../../courier-compat/control-text.ts'
 import { maxSendmailRecipients, type DsnRequest, type Submission } from '../../../courier-compat/sendmail.ts'
+import { dsnRequestOf } from '../../../courier-compat/sendmail/dsn.ts'
 import { keptMessage } from './kept.ts'
 
 /** One submission of the several that a message may need. */
@@ -24,9 +25,8 @@ export interface Resubmission {
  */
 export function resubmissions(envelope: Buffer): Resubmission[] {
   const records = parseControl(envelope)
-  const sender = textOf(valuesOf(records, 's')[0] ?? Buffer.alloc(0))
-  const extent = { F: 'full', H: 'hdrs' } as const
-  const asked = textOf(valuesOf(records, 't')[0] ?? Buffer.alloc(0))
+  const first = (key: string): string => textOf(valuesOf(records, key)[0] ?? Buffer.alloc(0))
+  const [format, envelopeId] = [first('t'), first('e')]
   const groups = new Map<string, { readonly index: number; readonly address: string }[]>()
   for (const { index, address, dsn, done } of recipientsOf(records)) {
     if (done) continue
@@ -37,21 +37,14 @@ export function resubmissions(envelope: Buffer): Resubmission[] {
   }
   const result: Resubmission[] = []
   for (const [notify, group] of groups) {
-    const dsn = { ...notifyOf(notify), ...(asked === 'F' || asked === 'H' ? { return: extent[asked] } : {}) }
+    const dsn = dsnRequestOf({ notify, format, envelopeId })
     for (let at = 0; at < group.length; at += maxSendmailRecipients) {
       const part = group.slice(at, at + maxSendmailRecipients)
       const [recipients, indexes] = [part.map(({ address }) => address), part.map(({ index }) => index)]
-      result.push({ sender, recipients, dsn, indexes })
+      result.push({ sender: first('s'), recipients, dsn, indexes })
     }
   }
   return result
-}
-
-function notifyOf(flags: string): DsnRequest {
-  if (flags.includes('N')) return { notify: 'never' }
-  const words = { S: 'success', F: 'fail', D: 'delay' } as const
-  const notify = (['S', 'F', 'D'] as const).filter((flag) => flags.includes(flag)).map((flag) => words[flag])
-  return notify.length === 0 ? {} : { notify }
 }
 
 /**
