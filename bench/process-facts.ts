@@ -72,12 +72,13 @@ function statFields(pid: number): string[] {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 }
 
-/** From now on `peakOctets` of this process counts anew. Not where there is no /proc. */
-export function forgetPeak(): void {
+/** From now on `peakOctets` of this process counts anew. False where there is no /proc that could do that. */
+export function forgetPeak(): boolean {
   try {
     writeFileSync('/proc/self/clear_refs', '5')
+    return true
   } catch {
-    // `peakOctets` has a machine without it tell nothing.
+    return false
   }
 }
 

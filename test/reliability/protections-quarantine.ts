@@ -132,7 +132,7 @@ export const quarantineProtections: Readonly<Record<string, Protection>> = {
   },
   'a mark is for one body': {
     file: 'courier-compat/quarantine/keep.ts',
-    find: 'if (record?.message.bodySha256 !== copied.bodySha256) return false',
-    instead: 'if (record === null) return false',
+    find: 'if (held?.bodySha256 !== copied.bodySha256) return false',
+    instead: 'if (held === null) return false',
   },
 }

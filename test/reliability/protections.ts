@@ -8,6 +8,7 @@ import { addressProtections } from './protections-addresses.ts'
 import { boundsProtections } from './protections-bounds.ts'
 import { faultProtections } from './protections-faults.ts'
 import { isolationProtections } from './protections-isolation.ts'
+import { messageProtections } from './protections-message.ts'
 import { quarantineProtections } from './protections-quarantine.ts'
 import { securityProtections } from './protections-security.ts'
 import { supervisionProtections } from './protections-supervision.ts'
@@ -21,6 +22,7 @@ export const protections: Readonly<Record<string, Protection>> = {
   ...supervisionProtections,
   ...addressProtections,
   ...quarantineProtections,
+  ...messageProtections,
   // R11: a stop under load.
   'socket stays at stop': {
     file: 'host/doors/courierfilter/door.ts',
