@@ -51,7 +51,12 @@ function contentOf(fd: number, path: string): Buffer {
   if (stat.size > maxControlOctets) {
     throw new Error(`control file ${path} has ${stat.size} octets, more than the limit of ${maxControlOctets}`)
   }
-  const content = Buffer.alloc(stat.size)
+  return readOctets(fd, stat.size)
+}
+
+/** The first octets of a file that is open, as many as it has up to `octets`. Errors: the system's. */
+export function readOctets(fd: number, octets: number): Buffer {
+  const content = Buffer.alloc(octets)
   let length = 0
   while (length < content.length) {
     const count = readSync(fd, content, length, content.length - length, length)

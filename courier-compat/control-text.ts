@@ -6,6 +6,7 @@
  * Source: seed README.developers "A note on control files"; spec courier 4.3 (addresses that are not valid UTF-8).
  */
 import { isUtf8 } from 'node:buffer'
+import { quoted } from './quoted.ts'
 
 /** What the text of bytes that are not valid UTF-8 begins with. */
 export const malformedPrefix = '(malformed utf8):'
@@ -36,7 +37,7 @@ export function bytesOf(text: string): Buffer {
   if (!text.isWellFormed()) throw new RangeError('text with half of a surrogate pair stands for no bytes')
   if (!text.startsWith(malformedPrefix)) return Buffer.from(text, 'utf8')
   const bytes = percentDecoded(text.slice(malformedPrefix.length))
-  if (textOf(bytes) !== text) throw new RangeError(`"${text}" is not the encoded form of any bytes`)
+  if (textOf(bytes) !== text) throw new RangeError(`${quoted(text)} is not the encoded form of any bytes`)
   return bytes
 }
 

@@ -53,6 +53,7 @@ export async function sendmail(submission: Submission): Promise<void> {
   signal?.addEventListener('abort', onAbort)
   try {
     const args = sendmailArguments(submission)
+    if (!(timeoutMs > 0 && timeoutMs < 2 ** 31)) throw new RangeError(`timeoutMs: ${timeoutMs} is no length of time`)
     signal?.throwIfAborted()
     const { sendmail: standIn } = standIns()
     if (standIn !== undefined) {

@@ -4,7 +4,7 @@
  * Reads:    recipients with their NOTIFY flags, over all control files. Never opens the content.
  * Keeps:    nothing.
  * Verdicts: pass.
- * Source:   spec pythonfilter 2.12, RFC 3461 section 4.1, RFC 5321 section 2.4 (only the domain's case says nothing).
+ * Source:   spec pythonfilter 2.12, RFC 3461 section 4.1, RFC 5321 sections 2.4, 4.1.2, 4.5.1 (forms of one address).
  *
  * The first one stays, with its original recipient; the others are completed, which reports nothing to anybody. Put it
  * early in the list, so that filters after it see each address once.
@@ -22,7 +22,7 @@
  *     D              '' *    D       SD *    FD *    D       SFD *   SD *    FD *    SFD *
  *     FD             FD      FD      SFD *   FD      FD      SFD *   SFD *   FD      SFD *
  */
-import { changeRecipients, pass, readRecipients } from '../courier-compat/index.ts'
+import { changeRecipients, identityOf, parseAddress, pass, readRecipients } from '../courier-compat/index.ts'
 import type { ControlRecipient, DoFilter, Edits, OnError, RecipientChange } from '../courier-compat/index.ts'
 
 /** Without it a message comes twice, which is better than not at all; the host undoes half-made edits. */
@@ -58,11 +58,14 @@ export const doFilter: DoFilter = (_bodyPath, controlPaths, { log }) => {
   return pass()
 }
 
-/** What makes two recipients one: the address, whatever the case of its domain. */
+/** What makes two recipients one: the address, however it is written. */
 function deliveryKey({ address }: ControlRecipient): string {
+  const result = parseAddress(address)
+  if (result.ok) return identityOf(result.address)
   const at = address.lastIndexOf('@')
-  // Without a domain the address ends in a local part, where an @ can only stand within quotes.
-  return at === -1 || address.endsWith('"') ? address : address.slice(0, at) + address.slice(at).toLowerCase()
+  // Without a domain the address ends in a local part, where an @ can only stand within quotes. A blank in front: no
+  // address that can be read begins with one.
+  return ` ${at === -1 || address.endsWith('"') ? address : address.slice(0, at) + address.slice(at).toLowerCase()}`
 }
 
 /** The flags for all wishes together; the first ones, letter for letter, if the others add nothing to them. */

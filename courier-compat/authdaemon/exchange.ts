@@ -24,6 +24,7 @@ export function exchange(
   signal: AbortSignal | null,
 ): Promise<Account | null> {
   return new Promise((resolve, reject) => {
+    signal?.throwIfAborted()
     let phase: AuthdaemonPhase = 'connect'
     const answer = openAnswer()
     const socket = createConnection({ path })

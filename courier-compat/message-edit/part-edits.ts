@@ -3,13 +3,9 @@
  *
  * Nothing is written here. Each edit becomes splices of the message as it was read; what no splice touches is copied.
  */
-import { randomBytes } from 'node:crypto'
 import { isAscii } from 'node:buffer'
 import { editHeader, type EditedHeader, type HeaderEdit } from '../header-edit.ts'
-import { parseHeaderSection, type HeaderSection } from '../header-section.ts'
-import type { FindingKind } from '../message/findings.ts'
 import type { MessageReading, Part } from '../message/reading.ts'
-import type { RangeReader } from '../message/range.ts'
 import { delimiterAfter, delimiterBefore, lacksLineEnd } from './delimiters.ts'
 import { buildContent, buildPart, type BuiltPart, type NewContent, type NewPart } from './new-part.ts'
 import { contentNames, guarded, isEncrypted, missingBlankLine, setCharset, setField } from './part-fields.ts'
@@ -17,28 +13,14 @@ import { bodyPiece, headerPiece, spliced, type Piece, type Splice } from './piec
 import { EditRefused, MalformedContent } from './refusal.ts'
 import { planText, textFor, type Additions } from './text-plan.ts'
 import type { LineEnd } from './transfer-encode.ts'
+import { endOfMixed, sayEightBit, Wrapping, type EditedMessage, type WrapOptions } from './wrapping.ts'
+
+export type { EditedMessage, WrapOptions } from './wrapping.ts'
 
 /** How text is added to a part. */
 export interface TextOptions {
   /** What is added to a text/html part instead, as it stands. Without it the text is, so that it shows as it reads. */
   readonly html?: string
-}
-
-/** Parts that are put around what the message was. */
-export interface WrapOptions {
-  readonly before?: readonly NewPart[]
-  readonly after?: readonly NewPart[]
-}
-
-/** The message that is edited. */
-export interface EditedMessage {
-  /** Its header section, as it was and as it is now. */
-  readonly section: HeaderSection
-  readonly header: EditedHeader
-  readonly lineEnd: LineEnd
-  readonly bodyStart: number
-  readonly octets: number
-  readonly read: RangeReader
 }
 
 /** What a part is in hand for. */
@@ -48,21 +30,7 @@ interface Claim {
   readonly additions: Additions
 }
 
-interface Wrap {
-  readonly boundary: string
-  readonly before: BuiltPart[]
-  readonly after: BuiltPart[]
-}
-
-const lf = 0x0a
 const noAdditions: Additions = { front: [], back: [] }
-
-/** Findings that leave open where the parts of a multipart are: nothing is put between them. */
-const unclear = new Set<FindingKind>([
-  ...(['two-boundaries', 'no-boundary', 'odd-boundary', 'boundary-prefix', 'boundary-after-end'] as const),
-  ...(['unterminated-multipart', 'encoded-multipart', 'duplicate-field', 'bad-content-type'] as const),
-  'duplicate-parameter',
-])
 
 /** The edits of one message; see `Message` for what each of them does. */
 export class PartEdits {
@@ -75,20 +43,19 @@ export class PartEdits {
   readonly #attached: Splice[] = []
   /** New parts, those of the wrap aside. */
   readonly #newParts: BuiltPart[] = []
-  #wrap: Wrap | null = null
-  /** The section of what the message was, once it is wrapped. */
-  #inner: EditedHeader | null = null
+  readonly #wrapping: Wrapping
   #changes = 0
   #pending = 0
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(message: EditedMessage) {
     this.#message = message
+    this.#wrapping = new Wrapping(message)
   }
 
   /** Grows with each edit. */
   get revision(): number {
-    let revision = this.#changes + (this.#inner?.revision ?? 0)
+    let revision = this.#changes + (this.#wrapping.inner?.revision ?? 0)
     for (const header of this.#headers.values()) revision += header.revision
     return revision
   }
@@ -100,7 +67,7 @@ export class PartEdits {
 
   /** A field that is new has octets beyond ASCII; those of the message's own section aside. */
   get hasNewEightBitHeader(): boolean {
-    if (this.#inner?.hasNew8bit() === true) return true
+    if (this.#wrapping.inner?.hasNew8bit() === true) return true
     for (const header of this.#headers.values()) if (header.hasNew8bit()) return true
     return this.#builtParts().some(({ section }) => !isAscii(section))
   }
@@ -117,7 +84,7 @@ export class PartEdits {
 
   partHeader(part: Part): HeaderEdit {
     const own = this.#own(part)
-    if (own.parent === null && this.#inner === null) return this.#message.header
+    if (own.parent === null && this.#wrapping.inner === null) return this.#message.header
     this.#check(own)
     return guarded(this.#headerOf(own), () => this.#check(own))
   }
@@ -208,14 +175,8 @@ export class PartEdits {
     })
   }
 
-  wrap({ before = [], after = [] }: WrapOptions): void {
-    const surroundings = { lineEnd: this.#message.lineEnd, forbidden: [] }
-    const inFront = before.map((part) => buildPart(part, surroundings))
-    const behind = after.map((part) => buildPart(part, surroundings))
-    const wrap = this.#wrap ?? this.#wrapMessage()
-    wrap.before.unshift(...inFront)
-    wrap.after.push(...behind)
-    this.#sayEightBit([...inFront, ...behind])
+  wrap(options: WrapOptions): void {
+    this.#wrapping.add(options)
     this.#changes++
   }
 
@@ -223,7 +184,7 @@ export class PartEdits {
   async attach(given: NewPart, read: () => Promise<unknown>): Promise<void> {
     await this.#alone(async () => {
       await read()
-      const end = this.#wrap === null ? await this.#endOfMixed() : null
+      const end = this.#wrapping.inner === null ? await this.#endOfMixed() : null
       if (end === null) {
         this.wrap({ after: [given] })
         return
@@ -237,7 +198,7 @@ export class PartEdits {
         bodyPiece(lineEnd),
       ]
       this.#newParts.push(built)
-      this.#sayEightBit([built])
+      sayEightBit(this.#message.header, [built])
       this.#attached.push({ start: end.start, end: end.start, pieces })
       this.#changes++
     })
@@ -254,21 +215,7 @@ export class PartEdits {
     for (const claim of this.#claims.values()) for (const splice of claim.splices) splices.push(splice)
     const pieces = spliced({ start: bodyStart, end: octets }, splices)
     const blankLine = missingBlankLine(header, section.separator, lineEnd)
-    if (this.#wrap === null || this.#inner === null) {
-      return pieces.length === 0 || blankLine === '' ? pieces : [bodyPiece(blankLine), ...pieces]
-    }
-    const { boundary, before, after } = this.#wrap
-    const between = bodyPiece(`${lineEnd}--${boundary}${lineEnd}`)
-    const whole: Piece[] = [bodyPiece(`${blankLine}--${boundary}${lineEnd}`)]
-    const put = (part: BuiltPart): number => whole.push(headerPiece(part.section), ...part.content, between)
-    for (const part of before) put(part)
-    whole.push(headerPiece(this.#inner.bytes()))
-    for (const piece of pieces) whole.push(piece)
-    whole.push(between)
-    for (const part of after) put(part)
-    whole.pop()
-    whole.push(bodyPiece(`${lineEnd}--${boundary}--${lineEnd}`))
-    return whole
+    return this.#wrapping.around(pieces, blankLine)
   }
 
   /** One edit after the other, in the order in which they were asked for. */
@@ -340,7 +287,7 @@ export class PartEdits {
   }
 
   #headerOf(own: Part): EditedHeader {
-    if (own.parent === null) return this.#inner ?? this.#message.header
+    if (own.parent === null) return this.#wrapping.inner ?? this.#message.header
     const known = this.#headers.get(own)
     if (known !== undefined) return known
     if (own.header.overLimit !== null) throw new EditRefused('malformed', own.path, 'a header section over the limit')
@@ -386,54 +333,14 @@ export class PartEdits {
     if (header.get('MIME-Version') === null) header.add('MIME-Version', '1.0')
   }
 
-  /** A multipart says what its parts need (RFC 2045 6.4). */
-  #sayEightBit(parts: readonly BuiltPart[]): void {
-    const { header } = this.#message
-    const isSaid = /^(?:8bit|binary)\b/i.test(header.get('Content-Transfer-Encoding') ?? '')
-    const isNeeded = parts.some(({ fields }) => fields.some(([, value]) => value === '8bit'))
-    if (isNeeded && !isSaid) setField(header, 'Content-Transfer-Encoding', '8bit')
-  }
-
   #builtParts(): BuiltPart[] {
-    return [...this.#newParts, ...(this.#wrap === null ? [] : [...this.#wrap.before, ...this.#wrap.after])]
+    return [...this.#newParts, ...this.#wrapping.parts]
   }
 
-  #wrapMessage(): Wrap {
-    const { header, lineEnd } = this.#message
-    const names = contentNames(header)
-    const encoding = header.get('Content-Transfer-Encoding')
-    const moved: Buffer[] = []
-    for (const { name, raw } of header.fields) {
-      if (!names.has(name.toLowerCase())) continue
-      moved.push(raw)
-      if (raw.at(-1) !== lf) moved.push(Buffer.from(lineEnd))
-    }
-    this.#inner = editHeader(parseHeaderSection(Buffer.concat([...moved, Buffer.from(lineEnd)])))
-    for (const name of names) header.remove(name)
-    // In base64 and quoted-printable there is no such line, and chance makes none in 128 bits.
-    this.#wrap = { boundary: `=_${randomBytes(16).toString('hex')}`, before: [], after: [] }
-    if (header.get('MIME-Version') === null) header.add('MIME-Version', '1.0')
-    header.add('Content-Type', `multipart/mixed; boundary="${this.#wrap.boundary}"`)
-    // As `#sayEightBit`.
-    if (encoding !== null && /^(?:8bit|binary)\b/i.test(encoding)) header.add('Content-Transfer-Encoding', encoding)
-    return this.#wrap
-  }
-
-  /** Where a part can be put at the end of the multipart/mixed that the message is; `null` where it is none, or unclear. */
-  async #endOfMixed(): Promise<{ readonly start: number; readonly delimiter: string } | null> {
+  /** See `endOfMixed`. */
+  async #endOfMixed(): ReturnType<typeof endOfMixed> {
     const reading = this.#reading
-    const root = reading?.root
-    const [first] = root?.children ?? []
-    const last = root?.children.at(-1)
-    if (reading === null || root?.contentType !== 'multipart/mixed' || first === undefined || last === undefined) {
-      return null
-    }
-    const isUnclear = reading.findings.some(({ kind, part }) => part === '' && unclear.has(kind))
-    if (isUnclear || reading.isOverLimit || this.#claims.has(root)) return null
-    const { read, octets } = this.#message
-    const before = await delimiterBefore(read, first)
-    const after = await delimiterAfter(read, last, octets)
-    if (before === null || after?.text !== `${before.text}--`) return null
-    return { start: after.start, delimiter: before.text }
+    if (reading === null || this.#claims.has(reading.root)) return null
+    return endOfMixed(reading, this.#message)
   }
 }

@@ -5,6 +5,7 @@
  * Pure; time by the octets, memory by the piece.
  * Source: RFC 2045 6.7 (quoted-printable), 6.8 (base64).
  */
+import { hexDigit } from '../message/escapes.ts'
 import type { Range } from '../message/reading.ts'
 import { transferDecoder } from '../message/transfer-decoder.ts'
 import { MalformedContent } from './refusal.ts'
@@ -36,18 +37,19 @@ async function* decodeBase64(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buff
 }
 
 async function* decodeQuotedPrintable(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const scan = new QuotedPrintableScan(0)
-  for await (const piece of pieces) yield Buffer.from(scan.push(piece))
-  const rest = Buffer.from(scan.end())
+  // What is no sequence nearly every reader has as it stands.
+  const decoder = transferDecoder('quoted-printable', () => undefined)
+  for await (const piece of pieces) yield decoder.write(piece)
+  const rest = decoder.end()
   if (rest.length > 0) yield rest
 }
 
-/** More blanks than this in a row are taken for content, wherever they stand: they are held until it is known. */
-const maxBlanks = 1000
+/** More blanks than this in a row are taken for content, as the reader takes them: they are held until it is known. */
+const maxBlanks = 4096
 
 /**
- * Quoted-printable, octet by octet. Blanks at the end of a line are none; an `=` that begins nothing is one; both as nearly
- * every reader has it.
+ * Quoted-printable, octet by octet, as the reader's decoder reads it, but knowing where each octet is written. Blanks at the
+ * end of a line are none; an `=` that begins nothing is one; both as nearly every reader has it.
  */
 export class QuotedPrintableScan {
   /** Octets of content so far. */
@@ -87,6 +89,7 @@ export class QuotedPrintableScan {
     this.#length = 0
     // Blanks at the end go, as at the end of a line; so does an = alone.
     if (this.#state === 'hex') this.#release()
+    else if (this.#state === 'text') this.#dropBlanks()
     this.#held = []
     return this.#out.subarray(0, this.#length)
   }
@@ -95,15 +98,18 @@ export class QuotedPrintableScan {
     const isBlank = octet === blank || octet === tab
     switch (this.#state) {
       case 'text':
-        if (isBlank && this.#held.length < maxBlanks) return this.#hold(octet)
-        if (octet === lf || octet === cr) this.#held = []
+        if (isBlank || octet === cr) {
+          if (this.#held.at(-1) === cr || this.#held.length === maxBlanks) this.#release()
+          return this.#hold(octet)
+        }
+        if (octet === lf) this.#dropBlanks()
         else this.#release()
         if (octet !== equals) return this.#emit(octet, this.#raw)
         this.#hold(octet)
         this.#state = 'equals'
         return
       case 'equals':
-        if (hexValue(octet) !== null) {
+        if (hexDigit(octet) !== -1) {
           this.#hold(octet)
           this.#state = 'hex'
           return
@@ -111,10 +117,10 @@ export class QuotedPrintableScan {
         this.#state = 'soft'
         return this.#step(octet)
       case 'hex': {
-        const high = hexValue(this.#held[1] ?? 0)
-        const low = hexValue(octet)
+        const high = hexDigit(this.#held[1])
+        const low = hexDigit(octet)
         this.#state = 'text'
-        if (high === null || low === null) {
+        if (high === -1 || low === -1) {
           this.#release()
           return this.#step(octet)
         }
@@ -128,7 +134,7 @@ export class QuotedPrintableScan {
           this.#state = 'text'
           return
         }
-        if (this.#state === 'soft' && (isBlank || octet === cr) && this.#held.length < maxBlanks) {
+        if (this.#state === 'soft' && (isBlank || octet === cr) && this.#held.length <= maxBlanks) {
           this.#hold(octet)
           if (octet === cr) this.#state = 'soft-cr'
           return
@@ -144,6 +150,12 @@ export class QuotedPrintableScan {
     this.#held.push(octet)
   }
 
+  /** Of what is held at the end of a line only a CR stays. */
+  #dropBlanks(): void {
+    if (this.#held.at(-1) === cr) this.#emit(cr, this.#heldAt + this.#held.length - 1)
+    this.#held = []
+  }
+
   #release(): void {
     for (const [index, octet] of this.#held.entries()) this.#emit(octet, this.#heldAt + index)
     this.#held = []
@@ -154,12 +166,6 @@ export class QuotedPrintableScan {
     this.count++
     this.#out[this.#length++] = octet
   }
-}
-
-function hexValue(octet: number): number | null {
-  if (octet >= 0x30 && octet <= 0x39) return octet - 0x30
-  const letter = octet & 0xdf
-  return letter >= 0x41 && letter <= 0x46 ? letter - 0x37 : null
 }
 
 /** Where to begin to write anew so that something can be put before the octet of content with number `wanted`. */

@@ -2,11 +2,13 @@
  * Character sets by the names that mail gives them, as streaming decoders.
  *
  * The platform's TextDecoder first, since it reads labels and damaged text as browsers and most mail readers do; iconv-lite
- * for what it lacks: UTF-7, UTF-32, DOS code pages. This file alone imports iconv-lite.
+ * for what it lacks: UTF-7, UTF-32, DOS code pages. This file alone imports iconv-lite, when a message first needs it: most
+ * threads never do.
  * Pure: no clock, socket, file or logger.
  * Source: WHATWG Encoding (labels), RFC 2152 (UTF-7), RFC 2781 3.3 and 4.3 (the byte order mark of UTF-16).
  */
-import iconv from 'iconv-lite'
+import { createRequire } from 'node:module'
+import type * as iconvLite from 'iconv-lite'
 
 /** Decodes one text, given in pieces cut anywhere. Octets that mean nothing become U+FFFD; nothing is refused. */
 export interface CharsetDecoder {
@@ -21,6 +23,13 @@ export interface Charset {
   /** Plain ASCII can hide in it: what is searched before decoding is not what is read. */
   readonly isDangerous: boolean
   readonly decoder: () => CharsetDecoder
+}
+
+let loaded: typeof iconvLite | null = null
+
+function iconv(): typeof iconvLite {
+  loaded ??= createRequire(import.meta.url)('iconv-lite') as typeof iconvLite
+  return loaded
 }
 
 /** No name of a character set comes near; a longer one is no name. */
@@ -43,7 +52,7 @@ export function charsetNamed(label: string): Charset | null {
   const platform = platformDecoder(name)
   if (platform !== null) return { name: platform.encoding, isDangerous: false, decoder: () => platformStream(name) }
   const letters = name.replaceAll(/[^a-z0-9]/g, '')
-  if (noCharsets.test(letters) || !iconv.encodingExists(name)) return null
+  if (noCharsets.test(letters) || !iconv().encodingExists(name)) return null
   const isDangerous = /utf7|utf32|ucs4/.test(letters)
   return { name, isDangerous, decoder: () => tableStream(name) }
 }
@@ -84,7 +93,7 @@ export function platformStream(name: string): CharsetDecoder {
 }
 
 function tableStream(name: string): CharsetDecoder {
-  const decoder = iconv.getDecoder(name)
+  const decoder = iconv().getDecoder(name)
   return { write: (octets) => decoder.write(octets), end: () => decoder.end() ?? '' }
 }
 
@@ -142,7 +151,7 @@ export function encodeText(text: string, label: string): Buffer | null {
   // Most text is plain ASCII, and most sets have it where it is; some sets can be read but not written otherwise.
   if (plain.length === text.length && reads(plain)) return plain
   const name = usualName(label)
-  if (!iconv.encodingExists(name)) return null
-  const octets = iconv.encode(text, name)
+  if (!iconv().encodingExists(name)) return null
+  const octets = iconv().encode(text, name)
   return reads(octets) ? octets : null
 }

@@ -27,6 +27,7 @@ export async function readableText(
   reading: MessageReading,
   { maxCharacters = 100_000 }: ReadableTextOptions = {},
 ): Promise<string> {
+  const between = '\n\n'
   const texts: string[] = []
   let left = maxCharacters
   for (const part of reading.leaves) {
@@ -36,9 +37,9 @@ export async function readableText(
     const plain = (isHtml(part) ? await htmlText(text) : text).trim().slice(0, left)
     if (plain === '') continue
     texts.push(plain)
-    left -= plain.length
+    left -= plain.length + between.length
   }
-  return texts.join('\n\n')
+  return texts.join(between)
 }
 
 /** The text that this HTML comes to, as a person would write it down. */

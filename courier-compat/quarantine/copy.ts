@@ -53,7 +53,8 @@ export async function copyMessage(
     try {
       const digests = await copy(source, bodyPath, target, section, signal)
       await target.datasync()
-      const first = (field: string): string => decodedLine(fieldsNamed(section, field)[0]?.valueBytes ?? Buffer.alloc(0))
+      const first = (field: string): string =>
+        decodedLine(fieldsNamed(section, field)[0]?.valueBytes ?? Buffer.alloc(0))
       const marks = fieldsNamed(section, markField).slice(0, maxMarks)
       return { ...digests, from: first('From'), subject: first('Subject'), marks: marks.map(({ value }) => value) }
     } finally {

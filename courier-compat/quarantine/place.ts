@@ -79,7 +79,8 @@ export async function note({ folder, log, nowMs }: Place, event: HistoryEvent): 
   })
 }
 
-async function besides(log: Place['log'], what: string, act: () => Promise<void>): Promise<void> {
+/** Does what the message does not hang on: where it fails, that is told, and all goes on. */
+export async function besides(log: Place['log'], what: string, act: () => Promise<void>): Promise<void> {
   try {
     await act()
   } catch (thrown) {

@@ -53,7 +53,11 @@ export async function purgeMessages(place: Place, order: PurgeOrder): Promise<Pu
       if (await isUnderWay(place, filesOf.get(id) ?? [])) continue
       if (!dryRun) {
         // The record first: what lies there without one is no entry, and an orphan.
-        if (!isOld && (await folder.remove(entryFile(id)))) await folder.sync()
+        if (!isOld) {
+          // Another purge has it in hand.
+          if (!(await folder.remove(entryFile(id)))) continue
+          await folder.sync()
+        }
         for (const name of filesOf.get(id) ?? []) await folder.remove(name)
         await note(place, { event: 'purged', id, by })
       }

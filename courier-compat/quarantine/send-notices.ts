@@ -3,7 +3,7 @@ import { summaryOf, type EntryRecord } from './entry.ts'
 import { markValue } from './mark.ts'
 import { notifiedFile } from './names.ts'
 import { overseerNotice, recipientNotice, type NoticeOrder, type WayOut } from './notice.ts'
-import { expiresMs, type Place } from './place.ts'
+import { besides, expiresMs, type Place } from './place.ts'
 import { releaseAddress } from './release-address.ts'
 import { newNonce } from './seal.ts'
 
@@ -27,7 +27,7 @@ export function tokenValues({ id, nonce, recipients }: EntryRecord, index: numbe
  * Errors: those of `submit`, of the first that fails; the signal's reason. Called again, it goes on from there.
  */
 export async function sendNotices(place: Place, record: EntryRecord, signal: AbortSignal | null): Promise<void> {
-  const { settings, folder, seal } = place
+  const { settings, folder, seal, log } = place
   const overseer = settings.also_notify === '' ? null : settings.also_notify
   const done = new Set((await folder.read(notifiedFile(record.id), maxNotifiedOctets))?.toString('latin1').split('\n'))
   const due: (readonly [key: string, send: () => Promise<void>])[] = []
@@ -60,7 +60,8 @@ export async function sendNotices(place: Place, record: EntryRecord, signal: Abo
     for (const [key, act] of waiting) {
       signal?.throwIfAborted()
       await act()
-      await folder.append(notifiedFile(record.id), key)
+      // It went out: brought again for this alone, the message would have it sent once more, each time.
+      await besides(log, 'the list of notices', () => folder.append(notifiedFile(record.id), key))
     }
   }
   await settleAll(Array.from({ length: atOnce }, lane))

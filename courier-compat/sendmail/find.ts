@@ -16,9 +16,20 @@ export function sendmailPlaces(env: NodeJS.ProcessEnv, run: ProgramRunner = runP
   return [...new Set(absolute.map((folder) => join(folder ?? '', 'sendmail')))]
 }
 
-/** The first of the places that has a program which we may run; `null` where none has. */
-export function findSendmail(env: NodeJS.ProcessEnv = process.env): string | null {
-  return sendmailPlaces(env).find(isProgram) ?? null
+/** What was found last, and in which environment. */
+let found: { readonly of: string; readonly path: string } | null = null
+
+/**
+ * The first of the places that has a program which we may run; `null` where none has.
+ *
+ * Shape: asked for again in the same environment it is the same, as long as it is there: `courier-config` holds the thread up.
+ */
+export function findSendmail(env: NodeJS.ProcessEnv = process.env, run: ProgramRunner = runProgram): string | null {
+  const of = `${env['prefix'] ?? ''}\0${searchPath(env)}`
+  if (found?.of === of && isProgram(found.path)) return found.path
+  const path = sendmailPlaces(env, run).find(isProgram) ?? null
+  found = path === null ? null : { of, path }
+  return path
 }
 
 function isProgram(path: string): boolean {

@@ -15,7 +15,7 @@ import { queuedMessages, withQueuedControl, type QueuedPaths } from './dropmsg/q
 import { reportText, type Fate, type ReportRow } from './dropmsg/report.ts'
 import { restoreMessage } from './dropmsg/restore.ts'
 import { usageError } from './usage.ts'
-import { asciiJson, visible } from './wrap.ts'
+import { asciiJson, visibleLine } from './wrap.ts'
 
 const defaultKeep = '/var/lib/nodefilter-dropped'
 
@@ -89,7 +89,9 @@ async function drop(options: DropmsgOptions, machine: DropmsgMachine, io: Comman
     try {
       openKeep(options.keep)
     } catch (thrown) {
-      io.err(visible(`nodefilter dropmsg: no copies can be kept: ${textOfError(thrown)}; --keep DIR or --no-keep\n`))
+      io.err(
+        `${visibleLine(`nodefilter dropmsg: no copies can be kept: ${textOfError(thrown)}; --keep DIR or --no-keep`)}\n`,
+      )
       return exitCodes.cantCreate
     }
   }
@@ -109,7 +111,7 @@ async function drop(options: DropmsgOptions, machine: DropmsgMachine, io: Comman
   if (options.json) io.out(`${asciiJson({ queue, dryRun: !options.act, messages: rows, problems })}\n`)
   else {
     io.out(reportText(rows))
-    for (const problem of problems) io.err(visible(`nodefilter dropmsg: ${problem}\n`))
+    for (const problem of problems) io.err(`nodefilter dropmsg: ${visibleLine(problem)}\n`)
     const kept = options.keep === null ? '' : `; copies are in ${options.keep}`
     const [dropped, gone] = [count('dropped'), count('gone')]
     if (!options.act) io.out(`${rows.length} found; nothing was changed: use --do to drop them\n`)
@@ -169,14 +171,15 @@ async function restore({ restore, keep, act, json }: DropmsgOptions, machine: Dr
       results.push({ id, recipients, problem: null })
     } catch (thrown) {
       const isAbsent = codeOf(thrown) === 'ENOENT'
-      code = isAbsent && code === exitCodes.ok ? exitCodes.noInput : exitCodes.tempFail
+      if (!isAbsent) code = exitCodes.tempFail
+      else if (code === exitCodes.ok) code = exitCodes.noInput
       results.push({ id, recipients: null, problem: isAbsent ? `no copy in ${folder}` : textOfError(thrown) })
     }
   }
   if (json) io.out(`${asciiJson({ keep: folder, dryRun: !act, messages: results })}\n`)
   else {
     for (const { id, recipients, problem } of results) {
-      if (problem !== null) io.err(visible(`nodefilter dropmsg: ${id}: ${problem}\n`))
+      if (problem !== null) io.err(`nodefilter dropmsg: ${id}: ${visibleLine(problem)}\n`)
       else io.out(recipients === null ? `${id}: would be sent again\n` : `${id}: sent again to ${recipients}\n`)
     }
     if (!act) io.out('nothing was changed: use --do to send\n')
@@ -218,9 +221,9 @@ function parseOptions(args: readonly string[], io: CommandIo): DropmsgOptions | 
       if (criteria > 0 && restore.length > 0) return '--restore goes with no -a, -i or -s'
       if ([...user, ...sender].includes('')) return 'an empty USER or SENDER; the null sender is <>'
       const badIp = values.ip.find((_, index) => ips[index] === null)
-      if (badIp !== undefined) return `"${badIp}" is no IP address`
+      if (badIp !== undefined) return `"${visibleLine(badIp)}" is no IP address`
       const badId = restore.find((id) => !isQueueId(id))
-      if (badId !== undefined) return `"${badId}" is no id of a message`
+      if (badId !== undefined) return `"${visibleLine(badId)}" is no id of a message`
       if (bounce !== undefined && !/^[ -~]{1,200}$/.test(bounce)) return '--bounce: one line of printable ASCII'
       return values['no-keep'] && keep !== undefined ? '--keep and --no-keep' : null
     }
@@ -230,7 +233,7 @@ function parseOptions(args: readonly string[], io: CommandIo): DropmsgOptions | 
 }
 
 function failed(thrown: unknown, io: CommandIo): number {
-  io.err(visible(`nodefilter dropmsg: ${textOfError(thrown)}\n`))
+  io.err(`nodefilter dropmsg: ${visibleLine(textOfError(thrown))}\n`)
   const code = codeOf(thrown)
   if (code === 'EACCES' || code === 'EPERM') return exitCodes.noPerm
   return code === 'ENOENT' || code === 'ENOTDIR' ? exitCodes.noInput : exitCodes.tempFail

@@ -9,7 +9,7 @@ import { releaseByMail } from './quarantine/by-mail.ts'
 import { openConfigured, systemMachine, type QuarantineMachine } from './quarantine/open.ts'
 import { entryJson, entryTable, entryText } from './quarantine/show.ts'
 import { usageError } from './usage.ts'
-import { asciiJson, visible } from './wrap.ts'
+import { asciiJson, visible, visibleLine } from './wrap.ts'
 
 const help = `usage: nodefilter quarantine list [-c DIR] [--json]
        nodefilter quarantine show [-c DIR] [--json | --headers | --raw] ID
@@ -74,7 +74,7 @@ export function createQuarantineCommand(machine: QuarantineMachine): Command {
         return await act(order, machine, io)
       } catch (thrown) {
         const text = thrown instanceof Error ? thrown.message : String(thrown)
-        io.err(`nodefilter quarantine: ${visible(text)}\n`)
+        io.err(`nodefilter quarantine: ${visibleLine(text)}\n`)
         if (order.mail) return exitCodes.tempFail
         if (thrown instanceof RangeError) return exitCodes.usage
         return isSystemError(thrown) ? exitCodes.tempFail : exitCodes.dataErr
@@ -194,7 +194,7 @@ async function release(order: Order, machine: QuarantineMachine, io: CommandIo):
   const who = { recipients: all ? ('all' as const) : recipients, by: machine.who(), again }
   const results = await quarantine.release(id, who)
   if (results === null) return unknown(id, io)
-  for (const result of results) io.out(visible(`${result.address}: ${releaseWords(result)}\n`))
+  for (const result of results) io.out(`${visibleLine(`${result.address}: ${releaseWords(result)}`)}\n`)
   return releaseStatus(results)
 }
 
@@ -241,12 +241,12 @@ async function rebuild({ config }: Order, machine: QuarantineMachine, io: Comman
 }
 
 function told(problems: readonly string[], io: CommandIo): number {
-  for (const problem of problems) io.err(`nodefilter quarantine: ${visible(problem)}\n`)
+  for (const problem of problems) io.err(`nodefilter quarantine: ${visibleLine(problem)}\n`)
   return problems.length === 0 ? exitCodes.ok : exitCodes.dataErr
 }
 
 function unknown(id: string, io: CommandIo): number {
-  io.err(`nodefilter quarantine: there is no message ${visible(id)} in the quarantine\n`)
+  io.err(`nodefilter quarantine: there is no message ${visibleLine(id)} in the quarantine\n`)
   return exitCodes.noInput
 }
 

@@ -93,6 +93,8 @@ t.test('text: bytes as text and back', (t) => {
     { name: 'half a surrogate pair', text: 'a\ud800' },
   ]
   for (const { name, text } of refused) t.throws(() => bytesOf(text), RangeError, `${name} stands for no bytes`)
+  const oneLine = { message: /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{1,200}$/u }
+  t.throws(() => bytesOf(`(malformed utf8):\n\x1b\x85\u2028\u202e${'%41'.repeat(9000)}`), oneLine, 'on one line')
   t.end()
 })
 

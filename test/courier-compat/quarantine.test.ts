@@ -2,6 +2,7 @@
 import {
   chmodSync,
   chownSync,
+  constants,
   linkSync,
   mkdirSync,
   readFileSync,
@@ -17,6 +18,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { readControl, readRecipients } from '../../courier-compat/control.ts'
 import type { Kept, Quarantine } from '../../courier-compat/quarantine.ts'
+import { quarantineFiles, type QuarantineFiles } from '../../courier-compat/quarantine/folder.ts'
 import { isEntryId, namedFile, wordOf } from '../../courier-compat/quarantine/names.ts'
 import { parseOldRecord } from '../../courier-compat/quarantine/pickle.ts'
 import { decodedLine, oneLine } from '../../courier-compat/quarantine/plain-text.ts'
@@ -176,6 +178,19 @@ void t.test('what goes wrong on the way is an error, and costs nothing', async (
     'nothing half made lies about',
   )
   t.equal((await stage.quarantine.list()).entries.length, 1)
+
+  const full: QuarantineFiles = {
+    ...quarantineFiles,
+    open: (path, ...how) => {
+      if (!path.endsWith('.notified') || (how[0] & constants.O_CREAT) === 0) return quarantineFiles.open(path, ...how)
+      return Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' }))
+    },
+  }
+  const forgetful = await stage.open({}, { files: full })
+  stage.sent.length = 0
+  const told = await forgetful.keep({ ...stage.pair({ sender: 'c@example.com' }), reason: '' })
+  t.strictSame([told.reply, stage.sent.length], ['050 Ok', 2], 'who was told is not told again at each attempt')
+  t.ok(stage.told.includes('warning: the list of notices of the quarantine was not written: no space left'))
 })
 
 void t.test('the notices', async (t) => {
@@ -308,8 +323,20 @@ void t.test('once, whatever happens', async (t) => {
     ['refused for good', sendmailError(67), 'failed', false, 'held'],
     ['no such program', sendmailError(null), 'failed', true, 'held'],
     ['an envelope that cannot be', new RangeError('no'), 'failed', false, 'held'],
-    ['a full disk before the program ran', Object.assign(new Error('full'), { code: 'ENOSPC' }), 'failed', true, 'held'],
-    ['a mail server that went away', Object.assign(new Error('reset'), { code: 'EPIPE' }), 'unknown', false, 'releasing'],
+    [
+      'a full disk before the program ran',
+      Object.assign(new Error('full'), { code: 'ENOSPC' }),
+      'failed',
+      true,
+      'held',
+    ],
+    [
+      'a mail server that went away',
+      Object.assign(new Error('reset'), { code: 'EPIPE' }),
+      'unknown',
+      false,
+      'releasing',
+    ],
     ['ended in the middle', sendmailError(null, 'SIGKILL'), 'unknown', false, 'releasing'],
     ['anything else', new Error('what?'), 'unknown', false, 'releasing'],
   ]

@@ -1,12 +1,12 @@
 /** Submitting through sendmail: what the program is given, and what becomes of every way in which it can end. */
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { maxSendmailRecipients, sendmail, SendmailError, type Submission } from '../../courier-compat/sendmail.ts'
 import { sendmailArguments, type SubmissionEnvelope } from '../../courier-compat/sendmail/arguments.ts'
 import { withLfLineEnds, type MessageSource } from '../../courier-compat/sendmail/content.ts'
-import { sendmailPlaces } from '../../courier-compat/sendmail/find.ts'
+import { findSendmail, sendmailPlaces } from '../../courier-compat/sendmail/find.ts'
 import { standIns, withStandIns } from '../../courier-compat/stand-ins.ts'
 import { until } from '../helpers/until.ts'
 
@@ -253,6 +253,9 @@ t.test('what the caller does wrong, or takes back', async (t) => {
     want: { message: string | RegExp }
   }[] = [
     { name: 'aborted before', submission: { signal: AbortSignal.abort(new Error('no')) }, want: { message: 'no' } },
+    { name: 'no time', submission: { timeoutMs: 0 }, want: { message: /timeoutMs: 0/ } },
+    { name: 'a time that no clock has', submission: { timeoutMs: 2 ** 31 }, want: { message: /timeoutMs/ } },
+    { name: 'a time that is none', submission: { timeoutMs: Number.NaN }, want: { message: /timeoutMs/ } },
     { name: 'read before', submission: { message: read }, want: { message: /was read already/ } },
     { name: 'no such file', submission: { message: { path: join(folder, 'gone') } }, want: { message: /ENOENT/ } },
     { name: 'a folder', submission: { message: { path: folder } }, want: { message: /no regular/ } },
@@ -309,6 +312,19 @@ t.test('where the program is looked for', (t) => {
     sendmailPlaces({ prefix: 'relative' }, () => 'bindir=also/relative\n'),
     usual,
   )
+
+  const { program } = script('true')
+  const env = { PATH: '', prefix: join(folder, 'prefix') }
+  let asked = 0
+  const run = (): string => `sbindir=${env.prefix}-${++asked}\n`
+  const place = `${env.prefix}-1`
+  mkdirSync(place)
+  symlinkSync(program, join(place, 'sendmail'))
+  const find = (): string | null => findSendmail(env, run)
+  t.strictSame([find(), find(), asked], [join(place, 'sendmail'), join(place, 'sendmail'), 1], 'asked for once')
+  rmSync(place, { recursive: true })
+  find()
+  t.equal(asked, 2, 'and again when it is gone')
   t.end()
 })
 

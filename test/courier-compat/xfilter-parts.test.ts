@@ -8,8 +8,10 @@ import iconv from 'iconv-lite'
 import t from 'tap'
 import { withParameter } from '../../courier-compat/message-edit/parameters.ts'
 import { EditRefused, type RefusalReason } from '../../courier-compat/message-edit/refusal.ts'
+import { locate, QuotedPrintableScan } from '../../courier-compat/message-edit/transfer-decode.ts'
 import { readMessageBytes } from '../../courier-compat/message/reader.ts'
 import type { MessageReading, Part } from '../../courier-compat/message/reading.ts'
+import { transferDecoder } from '../../courier-compat/message/transfer-decoder.ts'
 import { parseMessage, XFilter, type Message } from '../../courier-compat/xfilter.ts'
 import { memoryFolder } from '../helpers/memory-folder.ts'
 import { makePair, type Pair } from '../helpers/pair.ts'
@@ -819,6 +821,38 @@ t.test('any edits of any parts: the others keep every octet', async (t) => {
     { numRuns: 200 },
   )
   t.ok(done > 100, `${done} edits`)
+})
+
+t.test('the places of quoted-printable are those of the octets that the reader decodes', async () => {
+  const piece = fc.constantFrom('=', ' ', '\t', '\r', '\n', 'A', '4', 'g', '=41', '=\n', '= \r\n', ' '.repeat(4096))
+  await fc.assert(
+    fc.asyncProperty(fc.array(piece, { maxLength: 8 }), async (pieces) => {
+      const written = latin1(pieces.join(''))
+      const decoder = transferDecoder('quoted-printable', () => undefined)
+      const content = Buffer.concat([...pieces.map((each) => decoder.write(latin1(each))), decoder.end()])
+      const scan = new QuotedPrintableScan(0)
+      const scanned = Buffer.concat([...pieces.map((each) => Buffer.from(scan.push(latin1(each)))), scan.end()])
+      if (!scanned.equals(content)) return false
+      for (let at = 0; at < Math.min(content.length, 20); at++) {
+        const { raw } = await locate(
+          'quoted-printable',
+          Readable.from([written]),
+          { start: 0, end: written.length },
+          at,
+        )
+        const mark = latin1('=00')
+        const marked = transferDecoder('quoted-printable', () => undefined)
+        const put = Buffer.concat([written.subarray(0, raw), mark, written.subarray(raw)])
+        const seen = Buffer.concat([marked.write(put), marked.end()])
+        // Blanks that were none, at the end of a line, are some before what is put there.
+        const before = (octets: Buffer, end: number): string =>
+          octets.toString('latin1', 0, end).replaceAll(/[ \t]/g, '')
+        if (before(seen, seen.indexOf(0)) !== before(content, at)) return false
+      }
+      return true
+    }),
+    { numRuns: 300 },
+  )
 })
 
 t.test('large messages go through in pieces', async (t) => {

@@ -154,6 +154,25 @@ t.test('T102, T103 noduplicates', async (t) => {
       want: [['a@EXÄMPLE.org', '', '']],
     },
     {
+      name: 'nor in which form IDNA has them, nor quotes that say nothing, nor the case of postmaster',
+      files: [['a@xn--exmple-cua.org', '"a"@ex\u00e4mple.org', 'Postmaster@b', 'postmaster@B', 'A@b', 'a@b']],
+      want: [
+        ['a@xn--exmple-cua.org', '', ''],
+        ['Postmaster@b', '', ''],
+        ['A@b', '', ''],
+        ['a@b', '', ''],
+      ],
+    },
+    {
+      name: 'a letter that only looks like another makes another address',
+      files: [['a@\u212a.example', 'a@k.example', 'a..b@K.example', 'a..b@k.example']],
+      want: [
+        ['a@\u212a.example', '', ''],
+        ['a@k.example', '', ''],
+        ['a..b@K.example', '', ''],
+      ],
+    },
+    {
       name: 'an @ within quotes begins no domain',
       files: [['"a@B"', '"a@b"']],
       want: [

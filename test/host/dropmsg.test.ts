@@ -1,5 +1,6 @@
 /** `nodefilter dropmsg` on queues made for it: which messages are meant, what is written, what is kept, what comes back. */
 import {
+  chmodSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -119,6 +120,11 @@ t.test('which messages are meant', async (t) => {
   add('bounce to bad', { sender: '', recipients: ['bad@example.com'] })
   add('bounce to good and bad', { sender: '', recipients: ['good@example.com', 'bad@Example.Com'] })
   add('bounce that bad has', { sender: '', recipients: ['good@example.com', 'bad@example.com'], done: [1] })
+  add('from odd', { sender: 'odd@example.com' })
+  add('from IDN', { sender: 'odd@ex\u00c4mple.example' })
+  add('from dots', { sender: 'a..b@example.com' })
+  add('from root', { sender: 'root' })
+  add('from Root', { sender: 'Root' })
   add('to bad', { recipients: ['bad@example.com'] })
   add('by amy', { user: 'amy', ip: '::ffff:192.0.2.7' })
   add('by Amy', { user: 'Amy' })
@@ -151,6 +157,10 @@ t.test('which messages are meant', async (t) => {
       args: ['-i', '192.0.2.7', '-a', 'amy', '-a', 'Amy'],
       want: ['by Amy', 'by amy'],
     },
+    { name: 'quotes that say nothing', args: ['-s', '"odd"@example.com'], want: ['from odd'] },
+    { name: 'brackets', args: ['-s', '<odd@xn--exmple-cua.example>'], want: ['from IDN'] },
+    { name: 'no address at all, its domain in any form', args: ['-s', 'a..b@EXAMPLE.com'], want: ['from dots'] },
+    { name: 'a name without a domain', args: ['-s', 'root'], want: ['from root'] },
     { name: 'nobody', args: ['-s', 'nobody@example.com'], want: [] },
   ]
   for (const { name, args, want } of rows) {
@@ -281,6 +291,15 @@ t.test('what is in the way', async (t) => {
   t.equal(dropMessage(paths, good.id, { keep, bounce: null, nowMs: 0 }), 'gone', 'another message under the same name')
   t.equal(parseControlFacts([readFileSync(other.control)]).recipients.length, 1)
 
+  const [foreign, open] = [join(top, 'link'), join(top, 'open')]
+  symlinkSync(keep, foreign)
+  mkdirSync(open)
+  chmodSync(open, 0o777)
+  for (const unsafe of [foreign, open]) {
+    const refused = await dropmsg(['-s', 'bad@example.com', '--queue', folder, '--keep', unsafe, '--do'])
+    t.match(refused, { code: 73, err: /is no folder of ours alone/ }, unsafe)
+  }
+
   const file = join(top, 'file')
   writeFileSync(file, '')
   const rows: { args: string[]; want: { code: number; err: RegExp } }[] = [
@@ -292,6 +311,7 @@ t.test('what is in the way', async (t) => {
     { args: ['-i', '192.0.2'], want: { code: 64, err: /"192\.0\.2" is no IP address/ } },
     { args: ['-a', 'amy', 'stray'], want: { code: 64, err: /stray/ } },
     { args: ['-a', 'amy', '--restore', good.id], want: { code: 64, err: /goes with no/ } },
+    { args: ['--restore', good.id, '--restore', good.id, '--keep', folder], want: { code: 66, err: /no copy in/ } },
     { args: ['--restore', '../x'], want: { code: 64, err: /"\.\.\/x" is no id/ } },
     { args: ['-a', 'amy', '--bounce', 'a\nb'], want: { code: 64, err: /one line of printable ASCII/ } },
     { args: ['-a', 'amy', '--keep', '/x', '--no-keep'], want: { code: 64, err: /--keep and --no-keep/ } },

@@ -138,6 +138,8 @@ void t.test('list and show', async (t) => {
   writeFileSync(join(stage.dir, 'index.jsonl'), '')
   t.match(await stage.run(['list']), { status: 65, err: /another format/ })
   t.match(await stage.run(['show', id]), { status: 65, err: /another format/ })
+  writeFileSync(join(stage.dir, `${id}.json`), '\n\x1b[2J\u2028\u202e')
+  t.match((await stage.run(['list'])).err, /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*\n$/u, 'a line for a record that is none')
 })
 
 void t.test('release', async (t) => {
@@ -204,6 +206,11 @@ void t.test('release --mail, as Courier runs it', async (t) => {
   t.match(await stage.run(mail, env), { status: 0, err: /was used/ })
   t.match(await stage.run(mail, { ...env, DEFAULT: other }), { status: 0, err: '' })
   t.equal(stage.sent.length, 2)
+  const hostile = Array.from({ length: 256 }, (_, octet) => String.fromCharCode(octet)).join('')
+  await stage.keep('Subject: another\n\n')
+  stage.fault = new Error(`${hostile}\u2028\u202e`)
+  const unknown = await stage.run(mail, { ...env, DEFAULT: stage.wordsFor('amy@example.org').at(-1) ?? '' })
+  t.match(unknown.err, /^nodefilter quarantine: an administrator has to look at this: [^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*\n$/u)
   writeFileSync(join(stage.config, 'modules.conf'), '[quarantine]\ndays = x\n')
   t.match(await stage.run(mail, env), { status: 75 }, 'a mistake that is mended soon costs nobody his request')
 })

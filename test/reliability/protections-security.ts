@@ -78,7 +78,7 @@ export const securityProtections: Readonly<Record<string, Protection>> = {
     instead: 'wrap(String(time ===',
   },
   'JSON for the terminal is ASCII': {
-    file: 'host/cli/wrap.ts',
+    file: 'courier-compat/ascii-json.ts',
     find: '.replace(/[^ -~\\n]/g, escape)',
     instead: '.replace(/(?!)/g, escape)',
   },

@@ -36,13 +36,20 @@ export function keptMessage(keep: string, id: string): KeptMessage {
   return { folder, messagePath: join(folder, 'message'), envelopePath: join(folder, 'envelope') }
 }
 
-/** Makes the folder of copies where it is missing. Errors: the system's. */
+/**
+ * Makes the folder of copies where it is missing.
+ * Errors: the system's; Error where it is a link, or another user's, or everybody may write into it: mail is put there, and
+ *         sent again from there.
+ */
 export function openKeep(keep: string): void {
   makeFolder(join(keep, '..'))
   try {
     mkdirSync(keep, { mode: 0o700 })
   } catch (thrown) {
     if (codeOf(thrown) !== 'EEXIST') throw thrown
+    const { uid, mode } = lstatSync(keep)
+    const isOurs = lstatSync(keep).isDirectory() && uid === process.geteuid?.() && (mode & 0o002) === 0
+    if (!isOurs) throw new Error(`${keep} is no folder of ours alone`, { cause: thrown })
   }
 }
 

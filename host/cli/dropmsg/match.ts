@@ -4,7 +4,8 @@
  * Pure: no clock, socket, file or logger.
  * Source: spec pythonfilter 1.11.
  */
-import { canonicalDomain } from '../../../courier-compat/config/domain.ts'
+import { identityOf, parseAddress } from '../../../courier-compat/addresses.ts'
+import { canonicalDomain, splitAddress } from '../../../courier-compat/config/domain.ts'
 import { parseControlFacts, type ControlFacts } from '../../../courier-compat/control.ts'
 
 /** Messages with any of these are meant; each in the form that `canonicalAddress` and `canonicalIp` give. */
@@ -35,10 +36,13 @@ export function matchReasons(criteria: Criteria, facts: ControlFacts): MatchReas
   return reasons.filter(([, holds]) => holds).map(([reason]) => reason)
 }
 
-/** An address to be compared: the domain in one form, the local part as it is. */
+/** An address to be compared: the domain in one form, the local part octet for octet, but `postmaster` in any letter case. */
 export function canonicalAddress(address: string): string {
-  const at = address.lastIndexOf('@')
-  return at === -1 ? address : `${address.slice(0, at)}@${canonicalDomain(address.slice(at + 1))}`
+  const result = parseAddress(address, { brackets: true })
+  if (result.ok) return identityOf(result.address)
+  // Courier's queue has such as well: names without a domain, and what strangers made up.
+  const { local, domain } = splitAddress(address)
+  return domain === null ? local : `${local}@${canonicalDomain(domain)}`
 }
 
 /** An IP address in the form that clients' addresses have when they are read; `null` for what is none. */

@@ -3,10 +3,10 @@
  *
  * Source: spec courier 4.1 and 4.4; Courier's `msgs/HASH/C<inode>` and `D<inode>`.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { opendir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { maxControlOctets } from '../../../courier-compat/control-file.ts'
+import { maxControlOctets, readOctets } from '../../../courier-compat/control-file.ts'
 import { codeOf } from '../../../courier-compat/text-file.ts'
 
 /** Where a message's two files are. */
@@ -65,14 +65,7 @@ export function withQueuedControl<Result>(
     const stats = fstatSync(descriptor)
     if (!stats.isFile()) throw new Error(`${path} is no regular file`)
     if (stats.size > maxControlOctets) throw new Error(`${path} has ${stats.size} octets, which no control file has`)
-    const content = Buffer.alloc(stats.size)
-    let length = 0
-    while (length < content.length) {
-      const count = readSync(descriptor, content, length, content.length - length, length)
-      if (count === 0) break
-      length += count
-    }
-    return use(content.subarray(0, length), descriptor)
+    return use(readOctets(descriptor, stats.size), descriptor)
   } finally {
     closeSync(descriptor)
   }

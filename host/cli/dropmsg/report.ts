@@ -1,7 +1,7 @@
 /** What `dropmsg` found and did, as a table. Pure. */
 import type { MatchReason } from './match.ts'
 import { formatTable } from '../table.ts'
-import { visible } from '../wrap.ts'
+import { visibleLine } from '../wrap.ts'
 
 /** What became of a message; `matched`: nothing, in a dry run. */
 export type Fate = 'matched' | 'dropped' | 'gone' | 'failed'
@@ -35,12 +35,13 @@ export function reportText(rows: readonly ReportRow[]): string {
     row.reasons.join(','),
     row.fate,
   ])
-  const problems = rows.flatMap(({ id, problem }) => (problem === null ? [] : [`${id}: ${problem}\n`]))
-  const table = formatTable(['id', 'sender', 'user', 'client', 'recipients', 'by', 'done'], cells.map(plain))
-  return table + visible(problems.join(''))
-}
-
-/** An address may hold anything that a terminal obeys; a line end would make two rows of one. */
-function plain(cells: readonly string[]): string[] {
-  return cells.map((cell) => visible(cell).replaceAll('\n', '?'))
+  const problems = rows.flatMap(({ id, problem }) =>
+    problem === null ? [] : [`${visibleLine(`${id}: ${problem}`)}\n`],
+  )
+  // An address may hold anything that a terminal obeys; a line end would make two rows of one.
+  const table = formatTable(
+    ['id', 'sender', 'user', 'client', 'recipients', 'by', 'done'],
+    cells.map((row) => row.map(visibleLine)),
+  )
+  return table + problems.join('')
 }

@@ -5,6 +5,7 @@
  */
 import type { Quarantine } from '../../../courier-compat/quarantine.ts'
 import { exitCodes, type CommandIo } from '../command.ts'
+import { visibleLine } from '../wrap.ts'
 
 /** Courier's word for "bounce this": the requester is told, by Courier. */
 const bounce = exitCodes.unavailable
@@ -24,18 +25,20 @@ export async function releaseByMail(
 ): Promise<number> {
   const isAutomatic = isAutomaticMessage(await readHead(stdin))
   const result = await quarantine.releaseByMail({ ...request, isAutomatic })
+  // Courier mails what stands here to the requester, and logs it.
+  const say = (what: string): void => io.err(`nodefilter quarantine: ${what}: ${visibleLine(result.text)}\n`)
   switch (result.outcome) {
     case 'released':
       return exitCodes.ok
     case 'refused':
-      io.err(`nodefilter quarantine: nothing was released: ${result.text}\n`)
+      say('nothing was released')
       return exitCodes.ok
     case 'failed':
-      io.err(`nodefilter quarantine: the message was not released: ${result.text}\n`)
+      say('the message was not released')
       return result.isTemporary ? exitCodes.tempFail : bounce
     case 'unknown':
     case 'already':
-      io.err(`nodefilter quarantine: an administrator has to look at this: ${result.text}\n`)
+      say('an administrator has to look at this')
       return exitCodes.ok
   }
 }
