@@ -13,7 +13,7 @@ import { readHeaderAndIdentity, readHeaderFile } from './header-file.ts'
 import { headerLimits, type HeaderLimits, type HeaderSection } from './header-section.ts'
 import { identityOf, isSameFile, type FileIdentity } from './kept-original.ts'
 import { readingLimits } from './message/limits.ts'
-import { readMessage as readMessageAlone, type ReadOptions } from './message/reader.ts'
+import type { ReadOptions } from './message/reader.ts'
 import type { MessageReading, ReadingLimits } from './message/reading.ts'
 
 /** One message's shared reading. */
@@ -190,6 +190,12 @@ export function readMessage(bodyPath: string, options: ReadOptions = {}): Promis
     if (reading.message === message) reading.message = null
   })
   return withSignal(message.read, options.signal ?? null)
+}
+
+/** Most chains look at header sections alone: the reader is loaded when the first message is read. */
+async function readMessageAlone(bodyPath: string, options: ReadOptions): Promise<MessageReading> {
+  const { readMessage } = await import('./message/reader.ts')
+  return readMessage(bodyPath, options)
 }
 
 function withSignal<Value>(promise: Promise<Value>, signal: AbortSignal | null): Promise<Value> {
