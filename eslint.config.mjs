@@ -18,7 +18,9 @@ const packageHomes = {
   ini: 'host/config/read.ts',
   'ipaddr.js': 'courier-compat/control-facts.ts',
   'iconv-lite': 'courier-compat/message/charset.ts',
+  lmdb: 'queue-store/environment.ts',
   mailparser: 'courier-compat/message/readable-text.ts',
+  re2js: 'filters/postoffice/expression.ts',
   'sonic-boom': 'host/observe/log.ts',
 }
 const elsewhere = (file) =>
@@ -64,7 +66,15 @@ export default tseslint.config(
     forbid([file], noHost, noFilters, ...elsewhere(file)),
   ),
   forbid(['filters/*/**'], noHost, ['^\\.\\./(?!\\.)', 'filters do not import one another'], ...elsewhere(null)),
+  forbid(
+    ['filters/postoffice/expression.ts'],
+    noHost,
+    ['^\\.\\./(?!\\.)', 'filters do not import one another'],
+    ...elsewhere('filters/postoffice/expression.ts'),
+  ),
   forbid(['filters/*.ts'], noHost, ['^\\./(?!.*/)', 'filters do not import one another'], ...elsewhere(null)),
+  forbid(['queue-store/**'], noHost, noFilters, ...elsewhere(null)),
+  forbid(['queue-store/environment.ts'], noHost, noFilters, ...elsewhere('queue-store/environment.ts')),
   forbid(['host/**'], noFilters, ...elsewhere(null)),
   forbid(['host/doors/**'], noFilters, noChain, noRunner, ...elsewhere(null)),
   forbid(

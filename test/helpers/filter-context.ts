@@ -15,7 +15,10 @@ export function makeLog(): { readonly lines: string[]; readonly log: FilterLog }
  * A context that reads envelope and client from the control files at each use, as the host's does after an edit.
  * `lines` are what the filter logged through it.
  */
-export function makeContext(controlPaths: readonly string[], bodyPath = ''): { context: FilterContext; lines: string[] } {
+export function makeContext(
+  controlPaths: readonly string[],
+  bodyPath = '',
+): { context: FilterContext; lines: string[] } {
   const { lines, log } = makeLog()
   const context: FilterContext = {
     id: readControl(controlPaths).id,

@@ -1,0 +1,179 @@
+/**
+ * The folder of a depot: made, or looked over before anything in it is opened.
+ *
+ * - `depot.json`: says that this is a depot and was finished; written last, synced.
+ * - `store.mdb`, `store.mdb-lock`: the tables. `messages/`: large messages. `bell`: see bell.ts.
+ *
+ * What cannot be a depot is refused and left as it is: LMDB would take a file cut to nothing for a new one, and end the process
+ * at a page that is not there.
+ *
+ * Source: spec reliability R18, R19.
+ */
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  statfsSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { DepotError } from './errors.ts'
+import { format } from './tables.ts'
+
+/** The places in a depot's folder, and the modes of what is made there. */
+export interface DepotFolder {
+  readonly directory: string
+  readonly store: string
+  readonly messages: string
+  readonly bell: string
+  readonly fileMode: number
+  /** Marks the depot as finished, and gives its files to the group; after the tables were made. */
+  readonly finish: () => void
+}
+
+/** File systems over a network: locks and shared memory do not reach the other machines. */
+const networked: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB'],
+  [0x517b, 'SMB'],
+])
+
+/** Opens the folder, made where it is missing. Errors: DEPOT_UNSAFE, DEPOT_DAMAGED, DEPOT_FORMAT. */
+export function openFolder(directory: string, group: number | null): DepotFolder {
+  const place = (name: string): string => join(directory, name)
+  const [store, messages, bell, mark] = [place('store.mdb'), place('messages'), place('bell'), place('depot.json')]
+  const marked = existsSync(directory) ? lookOver(directory, mark, store) : null
+  const sharedWith = marked === null ? group : marked.group
+  const fileMode = sharedWith === null ? 0o600 : 0o660
+  // With the group's bit a file made by any member belongs to the group.
+  const folderMode = sharedWith === null ? 0o700 : 0o2770
+  if (marked === null) {
+    for (const folder of [directory, messages]) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      if (sharedWith !== null) chownSync(folder, -1, sharedWith)
+      chmodSync(folder, folderMode)
+    }
+  }
+  return {
+    directory,
+    store,
+    messages,
+    bell,
+    fileMode,
+    finish: () => {
+      if (marked !== null) return
+      for (const file of [store, `${store}-lock`, bell]) {
+        chmodSync(file, fileMode)
+        if (sharedWith !== null) chownSync(file, -1, sharedWith)
+      }
+      writeMark(directory, mark, sharedWith, fileMode)
+    },
+  }
+}
+
+/** Syncs a folder: then the names in it are on disk. */
+export function syncFolder(folder: string): void {
+  const handle = openSync(folder, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+}
+
+interface Mark {
+  readonly group: number | null
+}
+
+function lookOver(directory: string, mark: string, store: string): Mark | null {
+  const stats = lstatSync(directory)
+  if (!stats.isDirectory()) throw new DepotError('DEPOT_UNSAFE', `${directory} is not a folder itself`)
+  if ((stats.mode & 0o002) !== 0) throw new DepotError('DEPOT_UNSAFE', `${directory} can be written by everybody`)
+  const system = networked.get(statfsSync(directory).type)
+  if (system !== undefined) throw new DepotError('DEPOT_UNSAFE', `${directory} is on ${system}`)
+  const own = process.geteuid?.() ?? stats.uid
+  if (!existsSync(mark)) {
+    if (![0, own].includes(stats.uid)) throw new DepotError('DEPOT_UNSAFE', `${directory} belongs to user ${stats.uid}`)
+    // What a process that died while it made the depot left behind may be here, and nothing else.
+    const strange = readdirSync(directory).find(
+      (name) => !/^(store\.mdb(-lock)?|messages|bell|depot\.json\.new)$/.test(name),
+    )
+    if (strange !== undefined) throw new DepotError('DEPOT_UNSAFE', `${directory} is no depot, and holds ${strange}`)
+    return null
+  }
+  const found = readMark(mark)
+  if (found.group === null && ![0, own].includes(stats.uid) && own !== 0) {
+    throw new DepotError('DEPOT_UNSAFE', `${directory} belongs to user ${stats.uid} alone`)
+  }
+  const damage = damageOf(store)
+  if (damage !== null) throw new DepotError('DEPOT_DAMAGED', `${store} ${damage}`)
+  return found
+}
+
+function readMark(mark: string): Mark {
+  let parsed: { readonly format?: unknown; readonly group?: unknown } | null
+  try {
+    parsed = JSON.parse(readFileSync(mark, 'utf8')) as typeof parsed
+  } catch (error) {
+    throw new DepotError('DEPOT_DAMAGED', `${mark} cannot be read`, error)
+  }
+  if (parsed?.format !== format) {
+    throw new DepotError('DEPOT_FORMAT', `${mark} says ${JSON.stringify(parsed?.format)}, this is ${format}`)
+  }
+  return { group: typeof parsed.group === 'number' ? parsed.group : null }
+}
+
+function writeMark(directory: string, mark: string, group: number | null, mode: number): void {
+  const handle = openSync(`${mark}.new`, 'w', mode)
+  try {
+    writeSync(handle, `${JSON.stringify({ format, group })}\n`)
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+  if (group !== null) chownSync(`${mark}.new`, -1, group)
+  chmodSync(`${mark}.new`, mode)
+  renameSync(`${mark}.new`, mark)
+  syncFolder(directory)
+}
+
+const metaMagic = 0xbeefc0de
+const pageOctets = 4096
+
+/** What is wrong with a file of tables, so far as its first two pages tell; `null` where nothing is. */
+export function damageOf(path: string): string | null {
+  if (!existsSync(path)) return 'is missing'
+  const file = openSync(path, 'r')
+  try {
+    const pages = Buffer.alloc(2 * pageOctets)
+    if (readSync(file, pages, 0, pages.length, 0) < pages.length) return 'was cut off'
+    let newest = { change: -1, lastPage: 0 }
+    for (const at of [0, pageOctets]) {
+      // Octets of a page of this kind: 24 magic, 48 page size, 144 number of the last page, 152 number of the transaction.
+      if (pages.readUInt32LE(at + 24) !== metaMagic) return 'is not a file of tables'
+      if (pages.readUInt32LE(at + 48) !== pageOctets) return 'has pages of another size'
+      const change = Number(pages.readBigUInt64LE(at + 152))
+      if (change > newest.change) newest = { change, lastPage: Number(pages.readBigUInt64LE(at + 144)) }
+      for (const root of [88, 136]) {
+        const page = pages.readBigUInt64LE(at + root)
+        const last = pages.readBigUInt64LE(at + 144)
+        if (page !== 0xffffffffffffffffn && page > last) return 'names pages that it has not'
+      }
+    }
+    const octets = lstatSync(path).size
+    if ((newest.lastPage + 1) * pageOctets > octets) return `was cut off at ${octets} octets`
+    return null
+  } finally {
+    closeSync(file)
+  }
+}
