@@ -30,12 +30,15 @@ const isOfOthers = (name: string): boolean =>
   ['_', 'PWD', 'OLDPWD', 'SHLVL', 'NODE_OPTIONS'].includes(name) || name.startsWith('_TAPJS_')
 
 t.test('the program is given these arguments, this message, and little more', async (t) => {
-  const { program, path } = script('for a; do echo "[$a]"; done >$OUT.args; env >$OUT.env; pwd >$OUT.cwd; cat >$OUT.in')
+  const { program, path } = script(
+    'for a; do echo "[$a]"; done >$OUT.args; env -0 >$OUT.env; pwd >$OUT.cwd; cat >$OUT.in',
+  )
   process.env['LOGNAME'] = 'somebody'
   await sendmail({ ...plain, program, sender: '', recipients: ['b@example.org', 'c"; touch x" $(id)@example.org'] })
   t.equal(readFileSync(path('args'), 'utf8'), '[-f]\n[]\n[-]\n[b@example.org]\n[c"; touch x" $(id)@example.org]\n')
   t.equal(readFileSync(path('in'), 'utf8'), 'Subject: x\n\ntext\n')
-  const names = readFileSync(path('env'), 'utf8').replace(/=.*/g, '').trim().split('\n')
+  const entries = readFileSync(path('env'), 'utf8').split('\0')
+  const names = entries.flatMap((entry) => (entry === '' ? [] : [entry.slice(0, entry.indexOf('='))]))
   t.strictSame(names.filter((name) => !isOfOthers(name)).sort(), ['LC_ALL', 'PATH'])
   t.equal(readFileSync(path('cwd'), 'utf8'), '/\n')
 

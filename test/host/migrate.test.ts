@@ -755,6 +755,6 @@ void t.test('the page has the filters of this version', (t) => {
   t.strictSame(names, [...names].sort(), 'in the order of their names')
   const page = readFileSync(join(repository, 'docs/from-pythonfilter.md'), 'utf8')
   const table = oldFilterTable(new Set(availableFilters([bundledFilters])))
-  t.equal(page.slice(page.indexOf('| filter | in nodefilter')), table, 'npm run docs')
+  t.ok(page.includes(`\n${table}`), 'npm run docs')
   t.end()
 })

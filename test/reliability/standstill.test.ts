@@ -61,7 +61,8 @@ const suspended: Check = async (t, without) => {
   const answer = await within(promptMs, inHand)
   expect(answer === '200 Ok\n', `the message in hand hears ${answer ?? 'nothing'}`)
   const lost = host.log.find((line) => / (runner-ended|thread-blocked|thread-lost|runs-again) /.test(line))
-  expect(lost === undefined, `something was lost: ${lost ?? ''}`)
+  // What came before it says why.
+  expect(lost === undefined, `something was lost: ${lost === undefined ? '' : host.log.slice(-30).join('\n')}`)
   return finish(host, stream, findings)
 }
 /** The host alone stood still, beyond the deadline of a message whose answer was there in time. */
