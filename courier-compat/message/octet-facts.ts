@@ -16,17 +16,20 @@ const cr = 0x0d
 export async function octetFacts(pieces: AsyncIterable<Buffer>, headerOctets: number): Promise<OctetFacts> {
   const counter = new OctetCounter()
   const utf8 = new Utf8Check()
+  const emptyLine = new EmptyLineSearch()
   let octets = 0
   let hasEightBit = false
   let hasEightBitHeader = false
   for await (const piece of pieces) {
     counter.count(piece)
     utf8.check(piece)
+    emptyLine.look(piece)
     hasEightBit ||= !isAscii(piece)
     if (octets < headerOctets) hasEightBitHeader ||= !isAscii(piece.subarray(0, headerOctets - octets))
     octets += piece.length
   }
-  return { octets, ...counter.end(), hasEightBit, hasEightBitHeader, isUtf8: utf8.end() }
+  const { firstEmptyLine } = emptyLine
+  return { octets, ...counter.end(), hasEightBit, hasEightBitHeader, isUtf8: utf8.end(), firstEmptyLine }
 }
 
 class OctetCounter {
@@ -76,6 +79,22 @@ class OctetCounter {
       nul: this.#nul,
       longestLine: Math.max(this.#longest, this.#line),
     }
+  }
+}
+
+/** Two line ends of one kind in a row, also where pieces are cut between them. */
+class EmptyLineSearch {
+  firstEmptyLine: number | null = null
+  #before = 0
+  #tail: Buffer = Buffer.alloc(0)
+
+  look(piece: Buffer): void {
+    if (this.firstEmptyLine !== null) return
+    const bytes = Buffer.concat([this.#tail, piece])
+    const found = ['\r\n\r\n', '\n\n', '\r\r'].map((ends) => bytes.indexOf(ends)).filter((at) => at !== -1)
+    if (found.length > 0) this.firstEmptyLine = this.#before + Math.min(...found)
+    this.#tail = Buffer.from(bytes.subarray(-3))
+    this.#before += bytes.length - this.#tail.length
   }
 }
 

@@ -60,6 +60,11 @@ export interface OctetFacts {
   readonly isUtf8: boolean
   /** Without its line end. */
   readonly longestLine: number
+  /**
+   * Where the first two line ends of one kind (CRLF, LF, CR) stand in a row; `null`: nowhere. There the header section ends
+   * for whoever looks at nothing else. `bodyStart` of the message is where it ends for us.
+   */
+  readonly firstEmptyLine: number | null
 }
 
 /** A message that was read. */

@@ -361,6 +361,14 @@ t.test('facts', async (t) => {
       sizes: [2],
       want: { hasEightBitHeader: true },
     },
+    ...[1, 2, 3, 4, 5].map((size) => ({
+      name: `an empty line with CRLF, in pieces of ${size}`,
+      bytes: latin1('a\r\nb\r\n\r\nc\n\n'),
+      sizes: Array.from({ length: 12 }, () => size),
+      want: { firstEmptyLine: 4 },
+    })),
+    { name: 'an empty line with LF', bytes: latin1('a\n\nb\r\n\r\n'), sizes: [2], want: { firstEmptyLine: 1 } },
+    { name: 'no empty line', bytes: latin1('a\nb\n'), sizes: [1], want: { firstEmptyLine: null } },
   ]
   for (const { name, bytes, sizes, want } of rows) t.match(await octetFacts(piecesOf(bytes, sizes), 6), want, name)
 })

@@ -423,12 +423,12 @@ void t.test('interpolation, paths and files', (t) => {
   const relative = parse(
     '[post office]\nmaildir = in\n[queue:A]\nfilters = body_regexp_file: r.txt',
     { 'r.txt': 'x' },
-    '/root',
+    '/home',
   )
   t.equal(relative.configuration?.maildir, '/etc/po/in', 'a relative path belongs to the folder of the file')
   t.same(told(relative.warnings), [
-    '2:11: [post office] maildir: "in" is "in"; repoze.postoffice started here takes "/root/in"; write %(here)s/ before it, or the whole path',
-    '4:29: a file of expressions: "r.txt" is "r.txt"; repoze.postoffice started here takes "/root/r.txt"; write %(here)s/ before it, or the whole path',
+    '2:11: [post office] maildir: "in" is "in"; repoze.postoffice started here takes "/home/in"; write %(here)s/ before it, or the whole path',
+    '4:29: a file of expressions: "r.txt" is "r.txt"; repoze.postoffice started here takes "/home/r.txt"; write %(here)s/ before it, or the whole path',
   ])
   t.same(relative.files, [file, '/etc/po/r.txt'], 'the files to watch')
 
