@@ -129,7 +129,7 @@ function isEightBit(encoding: string): boolean {
 const unclear = new Set<FindingKind>([
   ...(['two-boundaries', 'no-boundary', 'odd-boundary', 'boundary-prefix', 'boundary-after-end'] as const),
   ...(['unterminated-multipart', 'encoded-multipart', 'duplicate-field', 'bad-content-type'] as const),
-  'duplicate-parameter',
+  ...(['duplicate-parameter', 'bad-parameter'] as const),
 ])
 
 /** Where a part can be put at the end of the multipart/mixed that the message is; `null` where it is none, or unclear. */

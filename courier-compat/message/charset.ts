@@ -67,7 +67,21 @@ export function decodeAll(decoder: CharsetDecoder, octets: Buffer): string {
   return decoder.write(octets) + decoder.end()
 }
 
+/** Microsoft's numbers for sets that the platform has by another name; iconv-lite loses octets of them between two pieces. */
+const byNumber: ReadonlyMap<string, string> = new Map([
+  ['932', 'shift_jis'],
+  ['936', 'gbk'],
+  ['949', 'euc-kr'],
+  ['950', 'big5'],
+])
+
 function usualName(label: string): string {
+  const name = spelledAsUsual(label)
+  const number = /^(?:cp|ms|win|windows)?[-_]?(932|936|949|950)$/.exec(name)?.[1]
+  return number === undefined ? name : (byNumber.get(number) ?? name)
+}
+
+function spelledAsUsual(label: string): string {
   return label
     .replace(/\*.*$/s, '')
     .replaceAll(/["'\s]/g, '')
@@ -92,9 +106,19 @@ export function platformStream(name: string): CharsetDecoder {
   return { write: (octets) => decoder.decode(octets, { stream: true }), end: () => decoder.decode() }
 }
 
+/** UTF-7 and UTF-32 can say half a character: it becomes U+FFFD, but not where its other half comes in the next piece. */
 function tableStream(name: string): CharsetDecoder {
   const decoder = iconv().getDecoder(name)
-  return { write: (octets) => decoder.write(octets), end: () => decoder.end() ?? '' }
+  let held = ''
+  return {
+    write(octets) {
+      const text = held + decoder.write(octets)
+      const isCut = /[\ud800-\udbff]$/.test(text)
+      held = isCut ? text.slice(-1) : ''
+      return (isCut ? text.slice(0, -1) : text).toWellFormed()
+    },
+    end: () => (held + (decoder.end() ?? '')).toWellFormed(),
+  }
 }
 
 /** UTF-16 and UTF-32 whose byte order is not named: a mark tells it, else little endian, as most programs write it. */

@@ -17,8 +17,16 @@ const maxBoundaryOctets = 70
 /** Nobody who writes more of them means to be read. */
 const maxBoundaries = 8
 
+/**
+ * A boundary encoded as RFC 2231 has it, with a line end inside its quotes, or without quotes and with octets that want
+ * them: each of the three has readers that find another boundary, or none. Blanks and hyphens have no other way to match.
+ */
+const oddlyWritten = /[;\s]boundary(?:\*|\s*=\s*(?:"[^"\r\n]*[\r\n]|[^\s";]*[=:?/,<>@[\]\\(]))/i
+
 /** One field's value: what stands before its parameters, and those. */
 interface FieldReading {
+  /** All of it. */
+  readonly text: string
   /** In lower case; `null` if it cannot be read. */
   readonly head: string | null
   readonly parameters: ParametersFound
@@ -36,8 +44,12 @@ export function readContentType(fields: readonly HeaderField[], limits: FieldLim
     if (boundaries.length === 0) problems.add('no-boundary')
     if (boundaries.length > 1) problems.add('two-boundaries')
     const isCommented = readings.some(({ parameters }) => parameters.commented.has('boundary'))
-    if (isCommented || boundaries.some(isOddBoundary)) problems.add('odd-boundary')
+    const written = fieldsNamed({ fields }, 'content-type').some(({ raw }) => oddlyWritten.test(raw.toString('latin1')))
+    if (isCommented || written || boundaries.some(isOddBoundary)) problems.add('odd-boundary')
   }
+  const isHidden =
+    problems.has('bad-content-type') && readings.some(({ text }) => /multipart|message|boundary/i.test(text))
+  if (isHidden) problems.add('hidden-multipart')
   const parameters = readings[0]?.parameters.values ?? new Map<string, string>()
   const charset = parameters.get('charset')?.trim().toLowerCase() ?? ''
   return {
@@ -76,7 +88,10 @@ const encodings: ReadonlyMap<string, TransferEncoding> = new Map([
   ['uuencode', 'uuencode'],
 ])
 
-/** What the Content-Transfer-Encoding fields among these say. Text beside a known encoding is told: some readers take it for part of the name. */
+/**
+ * What the Content-Transfer-Encoding fields among these say. Text beside the name of a known encoding is told, since some
+ * readers take it for part of the name; but not where nothing is to be decoded either way.
+ */
 export function readTransferEncoding(fields: readonly HeaderField[]): EncodingReading {
   const problems = new Set<FindingKind>()
   const found = fieldsNamed({ fields }, 'content-transfer-encoding')
@@ -89,7 +104,9 @@ export function readTransferEncoding(fields: readonly HeaderField[]): EncodingRe
   const name = written.replaceAll(/["',]/g, '')
   scanner.skipBlanks()
   const encoding = encodings.get(name) ?? 'unknown'
-  if (encoding === 'unknown' || name !== written || hasComment || !scanner.isAtEnd) problems.add('unknown-encoding')
+  const hasMore = name !== written || hasComment || !scanner.isAtEnd
+  const hasWords = hasComment || /[a-z]/i.test(scanner.text.slice(scanner.at))
+  if (encoding === 'unknown' || (hasMore && (encoding !== 'none' || hasWords))) problems.add('unknown-encoding')
   return { encoding, written, problems: [...problems] }
 }
 
@@ -107,12 +124,13 @@ function readAll(
     const scanner = new ValueScanner(field.valueBytes.toString('latin1'), problems)
     const head = scanHead(scanner)
     if (head === null) {
-      if (badHead !== 'bad-parameter' || !scanner.isAtEnd) problems.add(badHead)
+      if (badHead !== 'bad-parameter') problems.add(badHead)
+      else if (!scanner.isAtEnd) scanner.tellBad(field.value)
     } else {
       scanner.skipBlanks()
-      if (!scanner.isAtEnd && scanner.here !== ';') problems.add('bad-parameter')
+      if (!scanner.isAtEnd && scanner.here !== ';') scanner.tellBad(scanner.plainFrom(scanner.at) ?? field.value)
     }
-    return { head, parameters: readParameters(scanner, limits) }
+    return { text: scanner.text, head, parameters: readParameters(scanner, limits) }
   })
 }
 

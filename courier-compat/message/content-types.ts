@@ -79,7 +79,7 @@ export interface ContentTypeReading {
   /** Every value of `name` that some reader may see. */
   readonly names: readonly string[]
   /**
-   * Among them `duplicate-field`, `bad-content-type`, and where one of `types` is a multipart `two-boundaries`,
+   * Among them `duplicate-field`, `bad-content-type`, `hidden-multipart`, and where one of `types` is a multipart `two-boundaries`,
    * `no-boundary`, `odd-boundary`.
    */
   readonly problems: readonly FindingKind[]
@@ -110,7 +110,7 @@ export interface FileNamesReading {
   readonly fileName: string | null
   /** Every different name that some reader may show, `fileName` first. */
   readonly fileNames: readonly string[]
-  /** `two-file-names`, `bad-file-name`. */
+  /** `two-file-names`, `other-file-name`, `bad-file-name`, `path-in-file-name`. */
   readonly problems: readonly FindingKind[]
 }
 

@@ -26,8 +26,11 @@ export function fileNamesOf(
   const fileNames = [...new Set([...ofDisposition, ...ofType])]
   if (fileNames.some(isBad)) problems.add('bad-file-name')
   const isApart = ofDisposition.length > 0 && ofType.length > 0 && !haveCommon(ofDisposition, ofType)
-  const extensions = new Set(fileNames.map((name) => extensionOf(name)))
-  if (isApart || extensions.size > 1) problems.add('two-file-names')
+  if (fileNames.some((name) => /[/\\]/.test(name))) problems.add('path-in-file-name')
+  // A name without an extension is opened by no program: it hides nothing that the other one says.
+  const extensions = new Set(fileNames.map((name) => extensionOf(name)).filter((extension) => extension !== null))
+  if (extensions.size > 1) problems.add('two-file-names')
+  else if (isApart) problems.add('other-file-name')
   return { fileName: fileNames[0] ?? null, fileNames, problems: [...problems] }
 }
 
@@ -71,11 +74,11 @@ function isDropped(code: number): boolean {
 }
 
 /**
- * Octets that hide or end a name: controls, what turns letters around, separators of paths, a dot or blank at the end, and
- * blanks enough to push the end out of sight.
+ * Octets that hide or end a name: controls, what turns letters around, a dot or blank at the end, and blanks enough to push
+ * the end out of sight.
  */
 function isBad(name: string): boolean {
-  return /[\p{Cc}\u061c\u202a-\u202e\u2066-\u2069/\\]|[. ]$| {8}/u.test(name)
+  return /[\p{Cc}\u061c\u202a-\u202e\u2066-\u2069]|[. ]$| {8}/u.test(name)
 }
 
 function haveCommon(some: readonly string[], others: readonly string[]): boolean {

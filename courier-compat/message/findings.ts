@@ -33,13 +33,13 @@ export const findingKinds = {
   'no-boundary': ['ambiguous', 'a multipart has no boundary, or an empty one'],
   'odd-boundary': [
     'ambiguous',
-    'a boundary is longer than allowed, has a comment in it or has octets that are not allowed',
+    'a boundary that not all read: too long, with a comment or a line end in it, of odd octets without quotes, or encoded',
   ],
   'boundary-prefix': ['ambiguous', 'a line is a boundary only for those who compare its beginning'],
   'boundary-after-end': ['ambiguous', 'a boundary stands again after it has ended its multipart'],
-  'bad-content-type': ['ambiguous', 'a content type that cannot be read'],
-  'bad-parameter': ['ambiguous', 'a parameter that cannot be read, or that readers read differently'],
-  'two-file-names': ['ambiguous', 'a part has names that differ from each other'],
+  'hidden-multipart': ['ambiguous', 'a content type that cannot be read, and that some may take for a multipart'],
+  'bad-parameter': ['ambiguous', 'a boundary or a file name that readers read differently'],
+  'two-file-names': ['ambiguous', 'a part has names with different extensions'],
   'bad-file-name': ['ambiguous', 'a file name with octets that hide or end it'],
   'unknown-encoding': ['ambiguous', 'a transfer encoding that nobody knows'],
   'encoded-multipart': [
@@ -49,7 +49,6 @@ export const findingKinds = {
   'bad-base64': ['ambiguous', 'base64 with octets that are none, or with text after its end'],
   'bad-quoted-printable': ['ambiguous', 'quoted-printable with sequences that are none'],
   'bad-uuencode': ['ambiguous', 'uuencode without its begin or end, or with lines that are none'],
-  'unknown-charset': ['ambiguous', 'a character set that is not known'],
   'dangerous-charset': ['ambiguous', 'a character set in which plain ASCII can hide, such as UTF-7'],
   'bad-encoded-word': ['ambiguous', 'an encoded word that cannot be decoded'],
   'hidden-line-end': ['ambiguous', 'an encoded word or parameter that holds a line end or NUL'],
@@ -58,8 +57,18 @@ export const findingKinds = {
   'leading-blank': ['ambiguous', 'a header section that begins with a blank'],
   'bare-cr': ['ambiguous', 'a CR without LF after it'],
   nul: ['ambiguous', 'an octet 0'],
-  'bad-address': ['ambiguous', 'a From, Sender, To, Cc or Reply-To whose addresses cannot be read for certain'],
+  'bad-address': ['ambiguous', 'a From, Sender or Reply-To whose addresses cannot be read for certain'],
 
+  // What they hide is told by another kind; alone they change neither the parts nor their names.
+  'bad-content-type': ['notice', 'a content type that cannot be read'],
+  'odd-parameter': ['notice', 'a parameter that cannot be read, of those that name neither boundary nor file'],
+  'other-file-name': ['notice', 'a part has names that differ from each other, with the same extension'],
+  'path-in-file-name': ['notice', 'a file name with separators of paths in it'],
+  'odd-recipient': ['notice', 'a To or Cc whose addresses cannot be read for certain'],
+  'unknown-charset': ['notice', 'a character set that is not known'],
+  // Mail programs take such a message apart all the same; tools for mail servers may not.
+  'no-mime-version': ['notice', 'parts in a message without MIME-Version: some readers see one text'],
+  'parted-status': ['notice', 'a report whose groups of fields some readers count as parts'],
   // Cut off messages and careless programs have it in one message of twenty, and all readers let what is around it end it.
   'unterminated-multipart': ['notice', 'a multipart ends without its last boundary'],
   // Readers look for the innermost boundary first, and so find the longer one.

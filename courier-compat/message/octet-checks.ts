@@ -73,6 +73,8 @@ export class OctetChecks {
   look(bytes: Buffer, from: number, to: number): number | null {
     if (from >= to) return null
     const base = this.#position - from
+    // A CR that was the last octet of the piece before: only now is it known to be none of a line end.
+    const isAfterCr = this.#last === cr && bytes[from] !== lf
     const at = this.skipBase64(bytes, from, to)
     if (at === to) return null
     if (this.longLineAt === null) this.#lookForLongLine(bytes, at, to, base)
@@ -80,7 +82,7 @@ export class OctetChecks {
     this.#position = base + to
     if (this.#base64 === 'none' || this.#base64 === 'bad') return null
     this.#base64 = 'bad'
-    return base + at
+    return base + (isAfterCr ? from - 1 : at)
   }
 
   /** Looks at them as long as they are base64, with its line ends, and has to be. Returns where to go on. */
@@ -150,8 +152,8 @@ export class OctetChecks {
     let at = from
     let tryBlockAt = from
     if (this.#last === cr) {
-      if (bytes[at] === lf) this.#octet(lf, base + at++)
-      else this.bareCrAt ??= base + at - 1
+      if (bytes[at] !== lf) return from
+      this.#octet(lf, base + at++)
     }
     while (at < to) {
       if (!isPadded && at >= tryBlockAt && (at > from ? bytes[at - 1] : this.#last) === lf) {

@@ -13,6 +13,11 @@ import type { FindingKind } from './findings.ts'
 /** Other readings that are longer are left out: thousands of parameters without semicolons would have each all that follow. */
 const maxOtherOctets = 2048
 
+/** True for text in which a boundary or a file name may be meant. */
+export function isTelling(text: string): boolean {
+  return /boundary|name/i.test(text)
+}
+
 /** One parameter as it stands. */
 export interface RawParameter {
   /** In lower case, with the asterisks of RFC 2231. */
@@ -43,6 +48,11 @@ export class ValueScanner {
     this.problems = problems
   }
 
+  /** What cannot be read is told by what it is about: a boundary or a file name changes what readers find. */
+  tellBad(about: string): void {
+    this.problems.add(isTelling(about) ? 'bad-parameter' : 'odd-parameter')
+  }
+
   get isAtEnd(): boolean {
     return this.at >= this.text.length
   }
@@ -60,7 +70,8 @@ export class ValueScanner {
       if (end === null) return hasComment
       hasComment = true
       // Who knows no comments reads what is in it.
-      if (/[;=]/.test(this.text.slice(this.at, end))) this.problems.add('bad-parameter')
+      const comment = this.text.slice(this.at, end)
+      if (/[;=]/.test(comment)) this.tellBad(comment)
       this.at = end
     }
   }
@@ -119,7 +130,7 @@ export class ValueScanner {
       else if (character === ')' && --depth === 0) return at + 1
     }
     this.#isOutOfComments = true
-    this.problems.add('bad-parameter')
+    this.tellBad(this.text.slice(this.at))
     return null
   }
 }
@@ -136,8 +147,9 @@ export function scanParameters(scanner: ValueScanner, maxParameters: number): Ra
         scanner.problems.add('limit-parameters')
         return found
       }
+      const start = scanner.at
       const parameter = scanParameter(scanner)
-      if (parameter === null) scanner.problems.add('bad-parameter')
+      if (parameter === null) scanner.tellBad(scanner.text.slice(start, scanner.at))
       else found.push(parameter)
     }
   }
@@ -156,7 +168,7 @@ function scanParameter(scanner: ValueScanner): RawParameter | null {
   scanner.at++
   const rawStart = scanner.at
   const hasComment = scanner.skipBlanks()
-  const value = scanner.text[scanner.at] === '"' ? scanQuotedValue(scanner) : scanToken(scanner)
+  const value = scanner.text[scanner.at] === '"' ? scanQuotedValue(scanner, name) : scanToken(scanner, name)
   if (name === '') return null
   const others = distinct([...value.others, hasComment ? scanner.plainFrom(rawStart) : null], value.value)
   return { name, value: value.value, others, hasComment: hasComment || value.hasComment }
@@ -171,20 +183,20 @@ interface Value {
 /** A name and `=`, after a value whose semicolon is missing. Its parts share no octet, so it cannot go wrong. */
 const nextParameter = /[A-Za-z0-9_.*-]+[ \t]*=/y
 
-function scanQuotedValue(scanner: ValueScanner): Value {
+function scanQuotedValue(scanner: ValueScanner, name: string): Value {
   const start = scanner.at
   const { value, strict, isEnded } = scanQuoted(scanner)
   const others: (string | null)[] = strict === value ? [] : [strict]
-  if (strict !== value) scanner.problems.add('bad-parameter')
+  if (strict !== value) scanner.tellBad(name)
   if (!isEnded) {
-    scanner.problems.add('bad-parameter')
+    scanner.tellBad(name)
     others.push(scanner.plainFrom(start + 1))
     return { value: value.trim(), others, hasComment: false }
   }
   const afterQuote = scanner.at
   const hasComment = scanner.skipBlanks()
   if (scanner.isAtEnd || scanner.here === ';') return { value, others, hasComment }
-  scanner.problems.add('bad-parameter')
+  scanner.tellBad(name)
   if (scanner.at > afterQuote && scanner.isNext(nextParameter)) return { value, others, hasComment }
   const end = scanner.endOfValue(afterQuote)
   others.push((value + scanner.text.slice(afterQuote, end)).replaceAll('"', '').trim())
@@ -193,7 +205,7 @@ function scanQuotedValue(scanner: ValueScanner): Value {
   return { value, others, hasComment }
 }
 
-function scanToken(scanner: ValueScanner): Value {
+function scanToken(scanner: ValueScanner, name: string): Value {
   const start = scanner.at
   const token = scanner.takeWhile((character) => !isBlank(character) && !';"('.includes(character))
   const tokenEnd = scanner.at
@@ -204,7 +216,7 @@ function scanToken(scanner: ValueScanner): Value {
   if (isAtEnd && !isGlued) {
     return { value: token, others: [scanner.text.slice(start, scanner.at).trim()], hasComment }
   }
-  scanner.problems.add('bad-parameter')
+  scanner.tellBad(name)
   const plain = scanner.plainFrom(start)
   if (!isGlued && scanner.isNext(nextParameter)) return { value: token, others: [plain], hasComment }
   const end = scanner.endOfValue(start)

@@ -11,7 +11,7 @@ import type { FieldLimits, Parameters } from './content-types.ts'
 import { decodeWordsAsSent, withoutLineEnds } from './encoded-words.ts'
 import { unescapeHex } from './escapes.ts'
 import type { FindingKind } from './findings.ts'
-import { scanParameters, type RawParameter, type ValueScanner } from './parameter-scan.ts'
+import { isTelling, scanParameters, type RawParameter, type ValueScanner } from './parameter-scan.ts'
 import { guessText } from './text-guess.ts'
 
 /** One reading of a value, before decoding. */
@@ -45,7 +45,7 @@ export interface ParametersFound extends Parameters {
 const fileNameParameters: ReadonlySet<string> = new Set(['name', 'filename'])
 
 /**
- * Reads the parameters from where the scanner stands. Adds to the scanner's problems: `bad-parameter`,
+ * Reads the parameters from where the scanner stands. Adds to the scanner's problems: `bad-parameter`, `odd-parameter`,
  * `duplicate-parameter`, `unknown-charset`, `hidden-line-end` and those of encoded words.
  */
 export function readParameters(scanner: ValueScanner, limits: FieldLimits): ParametersFound {
@@ -60,9 +60,11 @@ export function readParameters(scanner: ValueScanner, limits: FieldLimits): Para
   const readings = new Map<string, readonly string[]>()
   const octets = new Map<string, readonly string[]>()
   for (const [name, group] of groups) {
-    const found = readingsOf(group, problems)
+    const own = new Set<FindingKind>()
+    const found = readingsOf(group, own)
     const texts = new Set<string>()
-    for (const reading of found) texts.add(decoded(name, reading, limits, problems))
+    for (const reading of found) texts.add(decoded(name, reading, limits, own))
+    for (const kind of own) problems.add(weighed(kind, name))
     const [first] = texts
     if (first === undefined) continue
     values.set(name, first)
@@ -87,10 +89,16 @@ function addTo(groups: Map<string, Group>, parameter: RawParameter, problems: Se
     if (sections === undefined) group.sections.set(index, [section])
     else sections.push(section)
   } else {
-    if (form !== '') problems.add('bad-parameter')
+    if (form !== '') problems.add(weighed('bad-parameter', name))
     group.plain.push(parameter)
   }
   return name
+}
+
+/** Of a parameter that changes neither the parts nor their names nor their text, it is only odd. */
+function weighed(kind: FindingKind, name: string): FindingKind {
+  if (kind !== 'bad-parameter' && kind !== 'duplicate-parameter') return kind
+  return isTelling(name) || (kind === 'duplicate-parameter' && name === 'charset') ? kind : 'odd-parameter'
 }
 
 /** Every reading, that of the newest standard first: it is what a sender means that writes both. */

@@ -6,12 +6,19 @@
 import type { HeaderSection } from '../header-section.ts'
 import { fieldsNamed } from '../header-section.ts'
 import { readContentType, readDisposition, readTransferEncoding } from './content-fields.ts'
-import { fileNamesOf } from './file-names.ts'
+import type { ContentTypeReading, DispositionReading } from './content-types.ts'
+import { extensionOf, fileNamesOf } from './file-names.ts'
 import type { FindingKind } from './findings.ts'
 import type { Part, Range, ReadingLimits, TransferEncoding } from './reading.ts'
 
 /** Types that are a whole message (RFC 2046 5.2.1; RFC 6532 3.7). */
 const messageTypes: ReadonlySet<string> = new Set(['message/rfc822', 'message/global'])
+
+/** Reports of groups of fields, which some readers count as a part each (RFC 3464, RFC 8098, RFC 5965). */
+const partedTypes: ReadonlySet<string> = new Set([
+  ...['message/delivery-status', 'message/global-delivery-status', 'message/disposition-notification'],
+  ...['message/global-disposition-notification', 'message/feedback-report'],
+])
 
 /** What the header section of a part says. */
 export interface PartDescription {
@@ -44,6 +51,7 @@ export function describePart(header: HeaderSection, defaultType: string, limits:
   const names = fileNamesOf(type, disposition)
   const problems = new Set<FindingKind>()
   for (const from of [type, disposition, encoding, names]) for (const kind of from.problems) problems.add(kind)
+  if (isNameSaidTwice(type, disposition)) problems.delete('bad-parameter')
 
   const boundaries = type.boundaries
     .map((boundary) => boundary.toString('latin1').trimEnd())
@@ -53,6 +61,7 @@ export function describePart(header: HeaderSection, defaultType: string, limits:
   const contentType = multipart ?? asGiven
   const isContainer = multipart !== undefined || messageTypes.has(contentType)
   const isEncoded = encoding.encoding !== 'none'
+  if (partedTypes.has(contentType)) problems.add('parted-status')
   if (isContainer && isEncoded) problems.add('encoded-multipart')
   return {
     ...{ contentType, parameters: type.parameters, charset: type.charset },
@@ -62,6 +71,14 @@ export function describePart(header: HeaderSection, defaultType: string, limits:
     boundaries: multipart === undefined ? [] : boundaries,
     problems: [...problems],
   }
+}
+
+/** Readers take the name of Content-Disposition first: how Content-Type writes the same one matters to nobody then. */
+function isNameSaidTwice(type: ContentTypeReading, disposition: DispositionReading): boolean {
+  if (disposition.problems.includes('bad-parameter') || disposition.names.every((name) => name === '')) return false
+  if (type.types.some((each) => each.startsWith('multipart/'))) return false
+  const extensions = new Set(disposition.names.map((name) => extensionOf(name)))
+  return type.names.every((name) => name === '' || extensionOf(name) === null || extensions.has(extensionOf(name)))
 }
 
 /** A part, made when its header section ends and finished when its body does. */

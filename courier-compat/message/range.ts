@@ -9,8 +9,11 @@ import { setImmediate } from 'node:timers/promises'
 import { openMessage } from '../header-file.ts'
 import { identityOf, isSameFile, type FileIdentity } from '../kept-original.ts'
 
-/** Where a reading finds its octets again: from `start`, up to `end` and not with it. */
-export type RangeReader = (start: number, end: number) => AsyncIterable<Buffer>
+/**
+ * Where a reading finds its octets again: from `start`, up to `end` and not with it. `isBrief`: a piece is done with when the
+ * next one is asked for, and may lie in the same memory.
+ */
+export type RangeReader = (start: number, end: number, isBrief?: boolean) => AsyncIterable<Buffer>
 
 const pieceOctets = 128 * 1024
 
@@ -18,7 +21,7 @@ const pieceOctets = 128 * 1024
 const turnOctets = 1024 * 1024
 
 /**
- * The octets `start` .. `end` of a data file, in pieces of their own memory.
+ * The octets `start` .. `end` of a data file, in pieces of their own memory, or of the same where they are `isBrief`.
  *
  * Errors: the system's, with its code and the path; Error where the file is not the one of this identity, or no longer.
  */
@@ -27,10 +30,15 @@ export async function* readRange(
   identity: FileIdentity,
   start: number,
   end: number,
+  isBrief = false,
 ): AsyncGenerator<Buffer, void, undefined> {
   let sinceTurn = 0
+  let memory: Buffer | null = null
   for (let at = start; at < end;) {
-    const piece = readPiece(path, identity, at, Math.min(end - at, pieceOctets))
+    const length = Math.min(end - at, pieceOctets)
+    if (memory === null || !isBrief) memory = Buffer.allocUnsafeSlow(length)
+    const piece = memory.subarray(0, length)
+    readPiece(path, identity, at, piece)
     at += piece.length
     sinceTurn += piece.length
     yield piece
@@ -53,14 +61,12 @@ export async function* rangeOfBytes(
   }
 }
 
-function readPiece(path: string, identity: FileIdentity, at: number, length: number): Buffer {
+function readPiece(path: string, identity: FileIdentity, at: number, piece: Buffer): void {
   const fd = openMessage(path)
   try {
-    const piece = Buffer.allocUnsafeSlow(length)
-    const count = readSync(fd, piece, 0, length, at)
+    const count = readSync(fd, piece, 0, piece.length, at)
     // After the reading: a change that came before it is seen, and one that comes later is not in the piece.
-    if (count !== length || !isSameFile(identity, identityOf(fstatSync(fd)))) throw changed(path)
-    return piece
+    if (count !== piece.length || !isSameFile(identity, identityOf(fstatSync(fd)))) throw changed(path)
   } finally {
     closeSync(fd)
   }

@@ -64,7 +64,7 @@ export async function readMessage(path: string, options: ReadOptions = {}): Prom
       if (spare.length < maxSpare) spare.push(buffer)
     }
     if (!isSameFile(identity, identityOf(fstatSync(fd)))) throw changed(path)
-    return scan.reading((start, end) => readRange(path, identity, start, end))
+    return scan.reading((start, end, isBrief) => readRange(path, identity, start, end, isBrief))
   } finally {
     closeSync(fd)
   }

@@ -67,7 +67,7 @@ export class StructureReading implements MessageReading {
 
   facts(): Promise<OctetFacts> {
     // A failure is not kept: the next who asks may find the file in order again.
-    this.#facts ??= octetFacts(this.#range(0, this.octets), this.root.bodyStart).catch((error: unknown) => {
+    this.#facts ??= octetFacts(this.#range(0, this.octets, true), this.root.bodyStart).catch((error: unknown) => {
       this.#facts = null
       throw error
     })
@@ -75,7 +75,10 @@ export class StructureReading implements MessageReading {
   }
 
   #body(part: Part): AsyncIterable<Buffer> {
-    return this.#range(part.bodyStart, part.end)
+    const encoding = encodingOf(part)
+    // These two decoders write to memory of their own; the others may hand on what they are given.
+    const isBrief = encoding === 'base64' || encoding === 'quoted-printable'
+    return this.#range(part.bodyStart, part.end, isBrief)
   }
 }
 

@@ -7,7 +7,7 @@
  * Pure: no clock, socket, file or logger.
  * Source: RFC 2046 5.1 (multipart), 5.1.5 (digest), 5.2.1 (message/rfc822); spec reliability 6 D, E.
  */
-import { parseHeaderSection, type HeaderLimits } from '../header-section.ts'
+import { fieldsNamed, parseHeaderSection, type HeaderLimits } from '../header-section.ts'
 import { Boundaries, maxDelimiterOctets, type Delimiter } from './boundaries.ts'
 import type { FindingList } from './finding-list.ts'
 import type { FindingKind } from './findings.ts'
@@ -106,12 +106,20 @@ export class StructureScanner {
     // A message in a message begins a section of its own.
     while (this.#section !== null && !this.#isDone) this.#endSection(this.#section, octets)
     this.#popTo(-1, octets)
+    this.#checkVersion()
     this.#checks.end()
     const { bareCrAt, nulAt, longLineAt, hasCrlf, hasBareLf } = this.#checks
     if (bareCrAt !== null) this.#findings.add('bare-cr', '', bareCrAt)
     if (nulAt !== null) this.#findings.add('nul', '', nulAt)
     if (longLineAt !== null) this.#findings.add('limit-line', '', longLineAt)
     if (hasCrlf && hasBareLf) this.#findings.add('mixed-line-ends', '', null)
+  }
+
+  /** RFC 2045 4: without MIME-Version a message may be taken for one text, as Courier's own reader does. */
+  #checkVersion(): void {
+    const [root] = this.parts
+    if (root === undefined || fieldsNamed(root.header, 'mime-version').length > 0) return
+    if (this.parts.filter(({ kind }) => kind === 'leaf').length > 1) this.#findings.add('no-mime-version', '', null)
   }
 
   #readSection(section: Section, bytes: Buffer, base: number, from: number, isLast: boolean): Progress {

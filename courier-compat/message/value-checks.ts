@@ -10,8 +10,11 @@ import { decodedValue } from './encoded-words.ts'
 import type { FindingKind } from './findings.ts'
 import type { ReadingLimits } from './reading.ts'
 
-/** Those that people and programs take the sender, and the recipients of an answer, from. */
-const addressFields = ['from', 'sender', 'reply-to', 'to', 'cc']
+/** Those that people and programs take the author from, and where an answer goes. */
+const authorFields = ['from', 'sender', 'reply-to']
+
+/** Nobody is judged by them: a mail server goes by the envelope. */
+const recipientFields = ['to', 'cc']
 
 /** Tells each oddity in the values of a message's header section, and which field it is in. */
 export function checkValues(
@@ -19,7 +22,13 @@ export function checkValues(
   limits: ReadingLimits,
   tell: (kind: FindingKind, offset: number) => void,
 ): void {
-  for (const name of addressFields) for (const field of fieldsNamed(section, name)) checkAddresses(field, limits, tell)
+  const check = (names: readonly string[], kind: FindingKind): void => {
+    for (const name of names) {
+      for (const field of fieldsNamed(section, name)) checkAddresses(field, limits, kind, tell)
+    }
+  }
+  check(authorFields, 'bad-address')
+  check(recipientFields, 'odd-recipient')
   for (const field of fieldsNamed(section, 'subject')) {
     for (const kind of decodedValue(field, limits).problems) if (kind !== 'eight-bit-header') tell(kind, field.start)
   }
@@ -28,11 +37,12 @@ export function checkValues(
 function checkAddresses(
   field: HeaderField,
   { addresses }: ReadingLimits,
+  kind: FindingKind,
   tell: (kind: FindingKind, offset: number) => void,
 ): void {
   const list = parseAddressList(field.valueBytes, { ...addressLimits, addresses })
   if (list.ok) return
   if (list.weight === 'limit') tell('limit-addresses', field.start)
   // One that is malformed is an address for nobody.
-  if (list.weight === 'ambiguous') tell('bad-address', field.start)
+  if (list.weight === 'ambiguous') tell(kind, field.start)
 }

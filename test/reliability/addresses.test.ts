@@ -12,6 +12,7 @@ import type * as sourceModule from '../../courier-compat/addresses/source.ts'
 import type * as specModule from '../../courier-compat/addresses/addr-spec.ts'
 import { canonical, parseAddress, parseAddressList } from '../../courier-compat/addresses.ts'
 import { parseHeaderSection } from '../../courier-compat/header-section.ts'
+import { timeOfDoublings } from '../helpers/doubling.ts'
 import { importWithout } from '../helpers/without.mjs'
 import { createFindings, testPromise, type Check } from './check.ts'
 
@@ -165,18 +166,6 @@ testPromise('R40 one author or none', oneAuthor, [
   },
 ])
 
-/** CPU time of one reading in ms, the least of a few: whatever else runs on the machine. */
-function cost(work: () => unknown): number {
-  const clearMs = 300
-  let least = Infinity
-  for (let turn = 0; turn < 4 && (turn === 0 || least < clearMs); turn++) {
-    const before = process.cpuUsage()
-    work()
-    least = Math.min(least, process.cpuUsage(before).user / 1000)
-  }
-  return least
-}
-
 const noLimits = { octets: 2 ** 30, addresses: 2 ** 30, words: 2 ** 30, commentDepth: 2 ** 30, localOctets: 2 ** 30 }
 
 /** What is repeated, and what stands before and after it. */
@@ -196,7 +185,7 @@ const series: Readonly<Record<string, readonly [before: string, repeated: string
   commas: ['', ',', ''],
 }
 
-/** Reads lists of these series, of `count` repetitions and eight times as many. */
+/** Reads lists of these series, of `count` repetitions and three doublings. */
 function linear(names: readonly string[], count: number): Check {
   return async (_t, without) => {
     const { seen, expect } = createFindings()
@@ -204,8 +193,8 @@ function linear(names: readonly string[], count: number): Check {
     for (const name of names) {
       const [before, repeated, after] = series[name] ?? ['', '', '']
       const work = (times: number) => () => list.parseAddressList(before + repeated.repeat(times) + after, noLimits)
-      const [short, long] = [cost(work(count)), cost(work(count * 8))]
-      expect(long <= Math.max(short, 1) * 2.5 ** 3, `${name}: ${short} ms become ${long} ms`)
+      const { isLinear, text } = await timeOfDoublings(work, count, 3)
+      expect(isLinear, `${name}: ${text}`)
     }
     return seen
   }

@@ -13,6 +13,7 @@ import type { FindingKind } from '../../courier-compat/message/findings.ts'
 import type * as readerModule from '../../courier-compat/message/reader.ts'
 import type { ReadingLimits } from '../../courier-compat/message/reading.ts'
 import { writeBigMessage, type BigMessage } from '../helpers/big-messages.ts'
+import { timeOfDoublings } from '../helpers/doubling.ts'
 import { childrenOf, makePlace, startHost, startStream } from '../helpers/host-process.ts'
 import { nodeOptions } from '../helpers/node-options.ts'
 import { watchMemory } from '../helpers/watch-memory.ts'
@@ -282,18 +283,6 @@ testPromise('R34 a multipart without end, or without a boundary', told({ ...brok
   { without: ['a multipart without boundary is told'], sees: /^an empty boundary: / },
 ])
 
-/** CPU time of one reading in ms, the least of a few: whatever else runs on the machine. */
-async function cost(work: () => Promise<unknown>): Promise<number> {
-  const clearMs = 300
-  let least = Infinity
-  for (let turn = 0; turn < 4 && (turn === 0 || least < clearMs); turn++) {
-    const before = process.cpuUsage()
-    await work()
-    least = Math.min(least, process.cpuUsage(before).user / 1000)
-  }
-  return least
-}
-
 const endless = 2 ** 30
 const noLimits: ReadingLimits = {
   ...{ octets: endless, headerOctets: endless, fieldOctets: endless, fields: endless, lineOctets: endless },
@@ -322,10 +311,7 @@ const series: Readonly<Record<string, readonly [before: string, repeated: string
   'file names': ['Content-Disposition: attachment; ', 'filename="a#.txt"; '],
 }
 
-/** Three doublings, each at most 2.5 times as long; what takes no time to speak of is not compared. */
-const isLinear = (shortMs: number, longMs: number): boolean => longMs <= Math.max(shortMs, 3) * 2.5 ** 3
-
-/** Reads messages of these series, of `count` repetitions and eight times as many. */
+/** Reads messages of these series, of `count` repetitions and three doublings. */
 function linear(names: readonly string[], count: number): Check {
   return async (_t, without) => {
     const { seen, expect } = createFindings()
@@ -341,13 +327,8 @@ function linear(names: readonly string[], count: number): Check {
           for (const field of header.fields) words.decodedValue(field, noLimits)
         }
       }
-      let [short, long] = [0, 0]
-      // A busy machine may make one measurement wrong, and hardly three.
-      for (let turn = 0; turn < 3 && (turn === 0 || !isLinear(short, long)); turn++) {
-        short = await cost(work(count))
-        long = await cost(work(count * 8))
-      }
-      expect(isLinear(short, long), `${name}: ${short} ms become ${long} ms`)
+      const { isLinear, text } = await timeOfDoublings(work, count, 3)
+      expect(isLinear, `${name}: ${text}`)
     }
     return seen
   }

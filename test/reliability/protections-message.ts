@@ -146,7 +146,7 @@ export const messageProtections: Readonly<Record<string, Protection>> = {
   },
   'a boundary with a comment is told': {
     file: 'courier-compat/message/content-fields.ts',
-    find: "if (isCommented || boundaries.some(isOddBoundary)) problems.add('odd-boundary')",
+    find: "if (isCommented || written || boundaries.some(isOddBoundary)) problems.add('odd-boundary')",
     instead: '',
   },
   'a multipart acts among several types': {
@@ -156,8 +156,8 @@ export const messageProtections: Readonly<Record<string, Protection>> = {
   },
   'names that differ are told': {
     file: 'courier-compat/message/file-names.ts',
-    find: "if (isApart || extensions.size > 1) problems.add('two-file-names')",
-    instead: '',
+    find: "if (extensions.size > 1) problems.add('two-file-names')",
+    instead: 'if (extensions.size < 0) problems.clear()',
   },
   'every name is kept': {
     file: 'courier-compat/message/file-names.ts',
@@ -171,7 +171,7 @@ export const messageProtections: Readonly<Record<string, Protection>> = {
   },
   'a second encoding is told': {
     file: 'courier-compat/message/content-fields.ts',
-    find: "if (encoding === 'unknown' || name !== written || hasComment || !scanner.isAtEnd) problems.add('unknown-encoding')",
+    find: "if (encoding === 'unknown' || (hasMore && (encoding !== 'none' || hasWords))) problems.add('unknown-encoding')",
     instead: '',
   },
   'a line that begins as a boundary is told': {
@@ -229,7 +229,7 @@ export const messageProtections: Readonly<Record<string, Protection>> = {
   },
   'a content is of the file that was read': {
     file: 'courier-compat/message/range.ts',
-    find: 'if (count !== length || !isSameFile(identity, identityOf(fstatSync(fd)))) throw changed(path)',
+    find: 'if (count !== piece.length || !isSameFile(identity, identityOf(fstatSync(fd)))) throw changed(path)',
     instead: 'if (count === 0) throw changed(path)',
   },
   // What XFilter promises beside that.

@@ -1,0 +1,62 @@
+/**
+ * Time that grows with the length of its input, and no faster: a doubling takes at most 2.5 times as long.
+ *
+ * One knee is let through, where what is read no longer fits into a cache or the first garbage is collected; two in a row
+ * are growth.
+ *
+ * Measured is the time of the processor, since other tests run beside; of each length the least of what was measured counts,
+ * and what is against the rule is measured anew, so that a collection of garbage does not decide.
+ */
+
+/** A step as it was measured. Units: milliseconds. */
+export interface Doubling {
+  readonly isLinear: boolean
+  /** What each length took, for the message of a test. */
+  readonly text: string
+}
+
+const mostRounds = 10
+
+/** A measurement is made of as many runs as take so long: what collects garbage falls on all of them alike. */
+const measuredMs = 12
+
+/**
+ * Runs `work(count)` and three doublings of it. What takes less than `floorMs` is taken for that.
+ */
+export async function timeOfDoublings(
+  work: (count: number) => () => unknown,
+  count: number,
+  floorMs = 0.5,
+): Promise<Doubling> {
+  const steps = [1, 2, 4, 8].map((factor) => ({ run: work(count * factor), leastMs: Infinity }))
+  const isTooSlow = (index: number): boolean => {
+    const [before, step] = [steps[index - 1], steps[index]]
+    return before !== undefined && step !== undefined && step.leastMs > Math.max(before.leastMs, floorMs) * 2.5
+  }
+  const isGrowing = (): boolean => {
+    const all = (steps.at(-1)?.leastMs ?? 0) / Math.max(steps[0]?.leastMs ?? 0, floorMs)
+    return all > 2.5 ** (steps.length - 1) || steps.some((_, index) => isTooSlow(index) && isTooSlow(index + 1))
+  }
+  // Compiled by then.
+  for (const { run } of steps.slice(0, 2)) await run()
+  for (let round = 0; round < mostRounds; round++) {
+    for (const step of steps) if (round === 0 || step.leastMs < 1000) await measure(step)
+    if (!isGrowing()) break
+  }
+  const text = steps.map(({ leastMs }) => leastMs.toFixed(2)).join(', ')
+  return { isLinear: !isGrowing(), text: `${text} ms for each doubling` }
+}
+
+async function measure(step: { readonly run: () => unknown; leastMs: number }): Promise<void> {
+  const before = process.cpuUsage()
+  let runs = 0
+  let usedMs = 0
+  do {
+    await step.run()
+    runs++
+    // Of both: how the two are told apart is a matter of ticks.
+    const { user, system } = process.cpuUsage(before)
+    usedMs = (user + system) / 1000
+  } while (usedMs < measuredMs)
+  step.leastMs = Math.min(step.leastMs, usedMs / runs)
+}
