@@ -4,7 +4,7 @@
  *
  * Whatever the size, a message goes through one buffer, and its digest is taken on the way.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, hash as hashOf, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, rename, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -41,7 +41,7 @@ export async function takeIn(message: Content, store: ContentStore): Promise<Tak
   if (message instanceof Uint8Array && message.length <= store.insideOctets) {
     // A copy: the caller may use its octets again before they are written.
     const content = Buffer.from(message)
-    return { content, file: null, octets: content.length, digest: createHash('sha256').update(content).digest('hex') }
+    return { content, file: null, octets: content.length, digest: hashOf('sha256', content, 'hex') }
   }
   const hash = createHash('sha256')
   const small: Buffer[] = []

@@ -22,6 +22,7 @@
  */
 import { open as openDatabase, type Database, type RootDatabase } from 'lmdb'
 import { DepotError } from './errors.ts'
+import { createKeeper } from './kept-records.ts'
 
 /** Settings of an environment. */
 export interface EnvironmentOptions {
@@ -58,6 +59,8 @@ export interface Row {
 /** What is in the tables. */
 export interface ReadView {
   get: (table: Table, key: Uint8Array) => Buffer | null
+  /** What `keep` was last given for this key in this group of transactions; `undefined` outside of one, and where nothing was. */
+  kept: (table: Table, key: Uint8Array) => object | undefined
   keys: (table: Table, range: Range) => Buffer[]
   rows: (table: Table, range: Range) => Row[]
   /** The entries of a table; read from its head, whatever their number. */
@@ -67,6 +70,11 @@ export interface ReadView {
 /** What a transaction reads, with what it wrote, and writes. */
 export interface WriteView extends ReadView {
   put: (table: Table, key: Uint8Array, value: Uint8Array) => void
+  /**
+   * A `put` of a record that nearly each transaction of a group changes: what it becomes is written once, with the last of
+   * them. `record` must not be changed any more.
+   */
+  keep: (table: Table, key: Uint8Array, record: object, toValue: (record: object) => Buffer) => void
   /** Whether the key was there. */
   remove: (table: Table, key: Uint8Array) => boolean
   /** Called once the transaction is on disk; must not throw. */
@@ -158,21 +166,36 @@ export function openEnvironment(path: string, options: EnvironmentOptions = {}):
   const of = (table: Table): Database<Buffer, Buffer> => (table as OpenTable).database
   const readView: ReadView = {
     get: (table, key) => of(table).get(key as Buffer) ?? null,
+    kept: () => undefined,
     keys: (table, range) => Array.from(of(table).getKeys(spanOf(range)), (key) => key),
     rows: (table, range) => Array.from(of(table).getRange(spanOf(range)), ({ key, value }) => ({ key, value })),
     count: (table) => (of(table).getStats() as { entryCount: number }).entryCount,
   }
   let writes = 0
   let calls: (() => void)[] = []
+  const keeper = createKeeper((table, key, value) => storing(() => of(table).putSync(key as Buffer, value)))
+  /** A table's records that are kept have to be in it before anything else is done with it. */
+  const settled = (table: Table): Table => {
+    keeper.write(table)
+    return table
+  }
   const writeView: WriteView = {
-    ...readView,
+    get: (table, key) => readView.get(settled(table), key),
+    keys: (table, range) => readView.keys(settled(table), range),
+    rows: (table, range) => readView.rows(settled(table), range),
+    count: (table) => readView.count(settled(table)),
+    kept: keeper.kept,
+    keep: (table, key, kept, toValue) => {
+      writes++
+      keeper.keep(table, key, kept, toValue)
+    },
     put: (table, key, value) => {
       writes++
-      storing(() => of(table).putSync(key as Buffer, value as Buffer))
+      storing(() => of(settled(table)).putSync(key as Buffer, value as Buffer))
     },
     remove: (table, key) => {
       writes++
-      return storing(() => of(table).removeSync(key as Buffer))
+      return storing(() => of(settled(table)).removeSync(key as Buffer))
     },
     afterCommit: (call) => calls.push(call),
   }
@@ -184,6 +207,7 @@ export function openEnvironment(path: string, options: EnvironmentOptions = {}):
       const done: { by: Waiting; value: unknown }[] = []
       let spoilt: { at: number; error: unknown } | null = null
       calls = []
+      keeper.clear()
       try {
         database.transactionSync(() => {
           options.beforeCommit?.(writeView)
@@ -202,6 +226,7 @@ export function openEnvironment(path: string, options: EnvironmentOptions = {}):
               by.reject(error)
             }
           }
+          keeper.write(null)
         })
       } catch (error) {
         const lost = spoilt as { at: number; error: unknown } | null

@@ -5,7 +5,7 @@
  * Shape:  numbers are unsigned, most significant octet first; a queue takes 4 octets, an id, a position or a time in ms 8.
  * Pure.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** The largest number in a key: what a double holds exactly. At a million a second it lasts for 285 years. */
 export const maxNumber = Number.MAX_SAFE_INTEGER
@@ -57,7 +57,7 @@ export function startingWith(prefix: Buffer): { readonly from: Buffer; readonly 
 
 /** What stands for a text of any length in a key: equal for equal texts, and never by accident for others. */
 export function digestOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
+  return hash('sha256', text, 'buffer')
 }
 
 /** The number that an id given from outside names; `null` where it is no id. */

@@ -73,8 +73,9 @@ interface KeyRecord {
 
 /** So many delayed entries are looked at before each take. */
 const promotions = 64
-/** So many old idempotency keys are forgotten at each add. */
-const forgettings = 2
+/** So many old idempotency keys are forgotten at one add of so many: twice what comes. */
+const forgettings = 32
+const addsToForget = 16
 
 /** Adds a message at the end of a queue. Errors: QUEUE_UNKNOWN, DEPOT_FULL. */
 export function add(view: WriteView, books: Books, queue: number, entry: PreparedEntry, nowMs: number): Added {
@@ -102,7 +103,7 @@ export function add(view: WriteView, books: Books, queue: number, entry: Prepare
     const untilMs = nowMs + owner.rememberSeconds * 1000
     view.put(tables.keys, key, recorded({ id, untilMs }))
     view.put(tables.keysByTime, Buffer.concat([numberKey(untilMs), key]), nothing)
-    forget(view, books, nowMs)
+    if (id % addsToForget === 0) forget(view, books, nowMs)
   }
   const added: EntryRecord = {
     state: 'held',

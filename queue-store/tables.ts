@@ -108,7 +108,7 @@ const headKey = Buffer.from('head')
 
 /** The head; `null` in a new depot. */
 export function readHead(view: ReadView, tables: Tables): HeadRecord | null {
-  return record(view.get(tables.head, headKey)) as HeadRecord | null
+  return shared<HeadRecord>(view, tables.head, headKey)
 }
 
 /** Reads the head, changes it, writes it; gives what `change` gives. */
@@ -123,18 +123,24 @@ export function changeHead<T>(view: WriteView, tables: Tables, change: (head: He
     lastMs: 0,
   }
   const result = change(head)
-  view.put(tables.head, headKey, recorded(head))
+  view.keep(tables.head, headKey, head, recorded)
   return result
 }
 
 /** A queue's record; `null` where it was removed. */
 export function readQueue(view: ReadView, tables: Tables, queue: number): QueueRecord | null {
-  return record(view.get(tables.queues, queueKey(queue))) as QueueRecord | null
+  return shared<QueueRecord>(view, tables.queues, queueKey(queue))
 }
 
 /** Writes it. */
 export function writeQueue(view: WriteView, tables: Tables, queue: number, changed: QueueRecord): void {
-  view.put(tables.queues, queueKey(queue), recorded(changed))
+  view.keep(tables.queues, queueKey(queue), { ...changed }, recorded)
+}
+
+/** A record of its reader's own: one that throws has changed nothing for those after it. */
+function shared<T extends object>(view: ReadView, table: Table, key: Uint8Array): T | null {
+  const kept = view.kept(table, key) as T | undefined
+  return kept === undefined ? (record(view.get(table, key)) as T | null) : { ...kept }
 }
 
 /** An entry's record. */
