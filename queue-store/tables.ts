@@ -108,7 +108,7 @@ const headKey = Buffer.from('head')
 
 /** The head; `null` in a new depot. */
 export function readHead(view: ReadView, tables: Tables): HeadRecord | null {
-  return shared<HeadRecord>(view, tables.head, headKey)
+  return shared(view, tables.head, headKey) as HeadRecord | null
 }
 
 /** Reads the head, changes it, writes it; gives what `change` gives. */
@@ -129,7 +129,7 @@ export function changeHead<T>(view: WriteView, tables: Tables, change: (head: He
 
 /** A queue's record; `null` where it was removed. */
 export function readQueue(view: ReadView, tables: Tables, queue: number): QueueRecord | null {
-  return shared<QueueRecord>(view, tables.queues, queueKey(queue))
+  return shared(view, tables.queues, queueKey(queue)) as QueueRecord | null
 }
 
 /** Writes it. */
@@ -138,9 +138,9 @@ export function writeQueue(view: WriteView, tables: Tables, queue: number, chang
 }
 
 /** A record of its reader's own: one that throws has changed nothing for those after it. */
-function shared<T extends object>(view: ReadView, table: Table, key: Uint8Array): T | null {
-  const kept = view.kept(table, key) as T | undefined
-  return kept === undefined ? (record(view.get(table, key)) as T | null) : { ...kept }
+function shared(view: ReadView, table: Table, key: Uint8Array): object | null {
+  const kept = view.kept(table, key)
+  return kept === undefined ? (record(view.get(table, key)) as object | null) : { ...kept }
 }
 
 /** An entry's record. */
