@@ -70,6 +70,7 @@ export { applyModuleConfig, getModuleConfig } from './module-config/module-value
 export { ModuleConfigError } from './module-config/problem.ts'
 export { accept, defer, pass, reject } from './reply.ts'
 export { maxSendmailRecipients, sendmail, SendmailError } from './sendmail.ts'
+export { openTtlDb } from './ttldb.ts'
 export { DummyXFilter, InitError, parseMessage, XFilter } from './xfilter.ts'
 
 export type {
@@ -156,4 +157,14 @@ export type { Reply, Verdict } from './reply.ts'
 export type { DsnRequest, MessageSource, Submission, SubmissionEnvelope } from './sendmail.ts'
 export type { SettingSchema, SettingSchemas, SettingTable, SettingValue } from './setting.ts'
 export type { SettingsOf } from './setting-value.ts'
+export type {
+  FilterQueue,
+  FilterTtlMap,
+  FilterTtlMaps,
+  FilterTtlOptions,
+  MessageStores,
+  QueueAddition,
+  SetupStores,
+} from './stores.ts'
+export type { TtlDb, TtlDbOptions, TtlDbStores } from './ttldb.ts'
 export type { Message } from './xfilter.ts'

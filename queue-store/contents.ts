@@ -108,11 +108,29 @@ async function* piecesOf(message: Content): AsyncGenerator<Uint8Array> {
     for (let at = 0; at < message.length; at += pieceOctets) yield message.subarray(at, at + pieceOctets)
     return
   }
-  const source = message instanceof Readable ? message : createReadStream(message.path, { highWaterMark: pieceOctets })
-  for await (const piece of source) {
+  if (!(message instanceof Readable)) {
+    yield* piecesOfFile(message.path)
+    return
+  }
+  for await (const piece of message) {
     if (typeof piece === 'string') yield Buffer.from(piece)
     else if (piece instanceof Uint8Array) yield piece
     else throw new TypeError('the stream of a message gave something other than octets')
+  }
+}
+
+/** Through one buffer: a stream makes one for each piece, and of a large file they are many before they are collected. */
+async function* piecesOfFile(path: string): AsyncGenerator<Uint8Array> {
+  const handle = await open(path, 'r')
+  try {
+    const buffer = Buffer.allocUnsafe(pieceOctets)
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, null)
+      if (bytesRead === 0) return
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await handle.close()
   }
 }
 

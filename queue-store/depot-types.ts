@@ -8,6 +8,8 @@
  *         call may be made again, since each is recognised: an add by its `idempotencyKey`, the end of a delivery by its lease.
  */
 import type { Readable } from 'node:stream'
+import type { TtlMaps } from './ttl/maps.ts'
+import type { TtlOperation, TtlResultsOf } from './ttl/operation.ts'
 
 /** A value that JSON can carry. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
@@ -212,6 +214,18 @@ export interface Queue {
   readonly counts: () => Promise<QueueCounts>
 }
 
+/** Carries TTL operations out inside the transaction that decides. Errors: TtlError; what is thrown on undoes everything. */
+export type ApplyTtl = <const L extends readonly TtlOperation[]>(operations: L) => TtlResultsOf<L>
+
+/** What becomes of a staged message: it is added with these facts, or, where it is `null`, not at all. */
+export type Decision = { readonly facts: { readonly [name: string]: Json } } | null
+
+/**
+ * Decides about staged messages, one after the other, within the transaction that adds them.
+ * It may run more than once, and changes nothing but what it writes through `apply`. Errors: what it throws undoes everything.
+ */
+export type Decide = (apply: ApplyTtl) => readonly Decision[]
+
 /** A depot. */
 export interface Depot {
   readonly directory: string
@@ -228,6 +242,11 @@ export interface Depot {
   readonly stage: (entry: NewEntry & { readonly queue: string }) => Promise<Staged>
   /** Adds staged messages, all in one transaction or none. */
   readonly publish: (staged: readonly Staged[]) => Promise<Added[]>
+  /**
+   * As `publish`, with TTL maps of this depot asked and written in the same transaction; `null` for what was not added, whose content is gone.
+   * Without staged messages it is a transaction on the maps alone.
+   */
+  readonly publishWith: (staged: readonly Staged[], maps: TtlMaps, decide: Decide) => Promise<(Added | null)[]>
   readonly drop: (staged: Staged) => Promise<void>
   /** Removes files that no message names, left behind by processes that died; how many. Also done at opening. */
   readonly sweep: () => Promise<number>

@@ -29,6 +29,7 @@ import {
   type QueueRecord,
   type Tables,
 } from './tables.ts'
+import { ttlTable, writingIn } from './ttl/depot-port.ts'
 
 /** So many entries are removed in one transaction. */
 const stepEntries = 200
@@ -43,7 +44,14 @@ export interface OpenedDepot extends Depot {
 
 /** Opens a depot, made where it is missing. */
 export async function openDepot(directory: string, options: DepotOptions = {}): Promise<OpenedDepot> {
-  const { maxOctets = maxFileOctets, insideOctets = 65_536, group = null, pollSeconds = 5, now = null } = options
+  const {
+    maxOctets = maxFileOctets,
+    insideOctets = 65_536,
+   
+    group = null,
+    pollSeconds = 5,
+    now = null,
+  } = options
   checkNumber('maxOctets', maxOctets, 1, maxFileOctets)
   checkNumber('insideOctets', insideOctets, 0, 2 ** 24)
   checkNumber('pollSeconds', pollSeconds, 0.01, 3600)
@@ -228,6 +236,25 @@ function assemble(parts: Parts): OpenedDepot {
         entries.map(({ prepared }) => prepared),
         (view) =>
           entries.map(({ queue, prepared }) => ledger.add(view, books, numberOf(view, core, queue), prepared, nowMs())),
+        (added, index) => added[index]?.isNew !== true,
+      )
+    },
+    publishWith: async (list, maps, decide) => {
+      const entries = list.map(takeStaged)
+      const table = environment.table(ttlTable)
+      return writingWith(
+        core,
+        entries.map(({ prepared }) => prepared),
+        (view) => {
+          const writing = writingIn(view, table)
+          const decisions = decide((operations) => maps.applyIn(writing, operations))
+          return entries.map(({ queue, prepared }, index) => {
+            const decision = decisions[index] ?? null
+            if (decision === null) return null
+            const decided = { ...prepared, notes: { ...prepared.notes, facts: decision.facts } }
+            return ledger.add(view, books, numberOf(view, core, queue), decided, nowMs())
+          })
+        },
         (added, index) => added[index]?.isNew !== true,
       )
     },

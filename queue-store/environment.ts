@@ -173,7 +173,7 @@ export function openEnvironment(path: string, options: EnvironmentOptions = {}):
   }
   let writes = 0
   let calls: (() => void)[] = []
-  const keeper = createKeeper((table, key, value) => storing(() => of(table).putSync(key as Buffer, value)))
+  const keeper = createKeeper<Table>((table, key, value) => storing(() => of(table).putSync(key as Buffer, value)))
   /** A table's records that are kept have to be in it before anything else is done with it. */
   const settled = (table: Table): Table => {
     keeper.write(table)
@@ -209,6 +209,9 @@ export function openEnvironment(path: string, options: EnvironmentOptions = {}):
       calls = []
       keeper.clear()
       try {
+        // Pages that a snapshot may still read are not used again: no snapshot of ours is left here, nor one of a dead process.
+        database.resetReadTxn()
+        database.readerCheck()
         database.transactionSync(() => {
           options.beforeCommit?.(writeView)
           for (const [at, by] of left.entries()) {

@@ -1,10 +1,8 @@
 /**
  * Records that nearly each transaction of a group reads and changes: kept as they are between them, and written once.
  */
-import type { Table } from './environment.ts'
-
-/** The records of one group. */
-export interface Keeper {
+/** The records of one group, by their tables. */
+export interface Keeper<Table extends object> {
   readonly kept: (table: Table, key: Uint8Array) => object | undefined
   readonly keep: (table: Table, key: Uint8Array, record: object, toValue: (record: object) => Buffer) => void
   /** Writes those of this table, or of all, and keeps none of them any more. */
@@ -19,7 +17,9 @@ interface Kept {
 }
 
 /** Keeps records until they are written with `put`. */
-export function createKeeper(put: (table: Table, key: Uint8Array, value: Buffer) => void): Keeper {
+export function createKeeper<Table extends object>(
+  put: (table: Table, key: Uint8Array, value: Buffer) => void,
+): Keeper<Table> {
   const tables = new Map<Table, Map<string, Kept>>()
   return {
     kept: (table, key) => (tables.size === 0 ? undefined : tables.get(table)?.get(textOf(key))?.record),

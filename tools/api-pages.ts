@@ -7,7 +7,7 @@ export interface ApiPage {
   readonly about: string
   /** Files, folders ending in `/`, and beginnings of names ending in `-`. The first file's own comment begins the page. */
   readonly files: readonly string[]
-  /** The manual that explains it, below docs/authors/. */
+  /** The manual that explains it, below docs/. */
   readonly manual: string
 }
 
@@ -40,7 +40,16 @@ export const apiPages: readonly ApiPage[] = [
   page('quarantine', 'mail kept aside, and its release', 'quarantine.md', ['quarantine.ts', 'quarantine/']),
   page('sendmail', 'handing in mail', 'sendmail.md', ['sendmail.ts', 'sendmail/']),
   page('authdaemon', 'asking for an account', 'authdaemon.md', ['authdaemon.ts', 'authdaemon/']),
+  page('stores', 'queues and TTL maps, as a filter of the host has them', 'stores.md', ['stores.ts']),
+  page('ttldb', 'what pythonfilter’s filters remember with', 'ttldb.md', ['ttldb.ts']),
   page('testing', 'the test kit', 'testing.md', ['testing.ts', 'testing/', 'envelope-records.ts']),
+  queuePage('queues', 'durable queues of messages', 'consuming.md', [
+    ...['open.ts', 'depot.ts', 'depot-types.ts', 'errors.ts', 'core.ts', 'check.ts', 'salvage.ts', ''],
+  ]),
+  queuePage('ttl-maps', 'what is remembered for a time', 'consuming.md', ['ttl/', 'maps.ts']),
+  queuePage('http', 'a depot over HTTP', 'http.md', ['http/']),
+  queuePage('notices', 'bounces, notices, and how they are sent', 'notices.md', ['notices/', 'transports/']),
+  queuePage('old-queue', 'repoze.postoffice’s method names', 'old-names.md', ['facade/']),
 ]
 
 /**
@@ -62,5 +71,9 @@ export function isOf(file: string, entry: string): boolean {
 }
 
 function page(name: string, about: string, manual: string, files: readonly string[]): ApiPage {
-  return { name, about, manual, files: files.map((file) => `courier-compat/${file}`) }
+  return { name, about, manual: `authors/${manual}`, files: files.map((file) => `courier-compat/${file}`) }
+}
+
+function queuePage(name: string, about: string, manual: string, files: readonly string[]): ApiPage {
+  return { name, about, manual: `applications/${manual}`, files: files.map((file) => `queue-store/${file}`) }
 }

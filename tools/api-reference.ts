@@ -76,7 +76,7 @@ function indexPage(
 
 ${made}
 Everything that a program can import from ${entries.join(', ')}, with its types and
-what its comment in the sources says. [The manual](../authors/README.md) explains how it is used.
+what its comment in the sources says. The manuals explain how it is used: [for authors of filters](../authors/README.md), [for applications](../applications/README.md).
 
 | page | what | names |
 |---|---|---|
@@ -92,7 +92,7 @@ function pageText(page: ApiPage, items: readonly ApiItem[], api: Api, places: Re
   const blocks = [
     `# ${page.name}\n\n${made}`,
     intro === null ? '' : commentMarkdown(intro),
-    `The manual: [${page.manual}](../authors/${page.manual}). ${importLine(items)}\n`,
+    `The manual: [${page.manual}](../${page.manual}). ${importLine(items)}\n`,
     ...contents,
     ...items.map((item) => itemText(item, items, places, page)),
   ]

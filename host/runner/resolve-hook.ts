@@ -6,6 +6,7 @@ const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 /** The package's subpaths that filters may import, and the files behind them. */
 const ownModules: Readonly<Record<string, string>> = {
   'nodefilter/courier-compat': new URL(`../../courier-compat/index.${ending}`, import.meta.url).href,
+  'nodefilter/queue-store': new URL(`../../queue-store/index.${ending}`, import.meta.url).href,
   'nodefilter/testing': new URL(`../../courier-compat/testing.${ending}`, import.meta.url).href,
   'nodefilter/filter': new URL(`../../courier-compat/filter.${ending}`, import.meta.url).href,
 }

@@ -36,7 +36,7 @@ import {
   type TtlResultsOf,
 } from './operation.ts'
 import { readStats, type TtlStats } from './paging.ts'
-import type { TtlPort, TtlReading } from './port.ts'
+import type { TtlPort, TtlReading, TtlWriting } from './port.ts'
 import { startSweeper, sweepDefaults, type SweepOptions, type SweepReports } from './sweeper.ts'
 import { lookUp, openTable, type TtlSwept, type TtlTable } from './table.ts'
 import { demand, TtlError } from './ttl-error.ts'
@@ -69,12 +69,22 @@ export interface TtlMaps {
    * Errors: TtlError; then none of them happened. What the store says of its disk: then it is unknown.
    */
   apply<const L extends readonly TtlOperation[]>(operations: L): Promise<TtlResultsOf<L>>
+  /**
+   * As `apply`, in a transaction that its caller has open, together with what else it writes. Nothing of it is on disk before that one is.
+   * Errors: as `apply`, thrown at once; the transaction is then to be undone.
+   */
+  applyIn<const L extends readonly TtlOperation[]>(writing: TtlWriting, operations: L): TtlResultsOf<L>
   /** All maps of the store, those of other processes included. */
   list(): Promise<TtlStats[]>
   /** Removes at most `limit` keys whose time is over. With `repairs` also sets right what lies further ahead than it can. */
   sweep(limit?: number, repairs?: boolean): Promise<TtlSwept>
   /** Ends the sweep. The store stays open: it belongs to who opened it. */
   close(): Promise<void>
+}
+
+interface Checked {
+  readonly operation: TtlOperation
+  readonly stored: Buffer
 }
 
 const mostOperations = 1000
@@ -95,9 +105,28 @@ export function openTtlMaps(port: TtlPort, options: TtlMapsOptions = {}): TtlMap
     return ttlMs
   }
 
-  const apply = async (operations: readonly TtlOperation[]): Promise<TtlResult[]> => {
+  const check = (operations: readonly TtlOperation[]): Checked[] => {
     demand(operations.length <= mostOperations, `${operations.length} operations in one transaction`)
-    const checked = operations.map((operation) => ({ operation, stored: checkOperation(operation, ttlOfMap) }))
+    return operations.map((operation) => ({ operation, stored: checkOperation(operation, ttlOfMap) }))
+  }
+  const carryOut = (writing: TtlWriting, checked: readonly Checked[]): TtlResult[] => {
+    // Read in the transaction, so that the order of the clock is the order of the store.
+    const nowMs = now()
+    const tables = new Map<string, TtlTable>()
+    const tableOf = (name: string): TtlTable => {
+      const table = tables.get(name) ?? openTable(writing, name, ttlOfMap(name), nowMs)
+      tables.set(name, table)
+      return table
+    }
+    const results = checked.map(({ operation, stored }) => {
+      const known = operation.op === 'admit' ? tableOf(operation.known) : null
+      return applyOperation(operation, stored, tableOf(operation.map), known)
+    })
+    for (const table of tables.values()) table.finish()
+    return results
+  }
+  const apply = async (operations: readonly TtlOperation[]): Promise<TtlResult[]> => {
+    const checked = check(operations)
     if (operations.every(isReading)) {
       return port.read((reading) =>
         checked.map(({ operation: { op, map }, stored }) => {
@@ -106,22 +135,7 @@ export function openTtlMaps(port: TtlPort, options: TtlMapsOptions = {}): TtlMap
         }),
       )
     }
-    return port.write((writing) => {
-      // Read in the transaction, so that the order of the clock is the order of the store.
-      const nowMs = now()
-      const tables = new Map<string, TtlTable>()
-      const tableOf = (name: string): TtlTable => {
-        const table = tables.get(name) ?? openTable(writing, name, ttlOfMap(name), nowMs)
-        tables.set(name, table)
-        return table
-      }
-      const results = checked.map(({ operation, stored }) => {
-        const known = operation.op === 'admit' ? tableOf(operation.known) : null
-        return applyOperation(operation, stored, tableOf(operation.map), known)
-      })
-      for (const table of tables.values()) table.finish()
-      return results
-    })
+    return port.write((writing) => carryOut(writing, checked))
   }
 
   const rows = (reading: TtlReading): { name: string; id: number; ttlMs: number }[] =>
@@ -176,6 +190,7 @@ export function openTtlMaps(port: TtlPort, options: TtlMapsOptions = {}): TtlMap
       return mapHandle({ name, ttlOfMap, port, apply, now })
     },
     apply: (operations) => apply(operations) as Promise<TtlResultsOf<typeof operations>>,
+    applyIn: (writing, operations) => carryOut(writing, check(operations)) as TtlResultsOf<typeof operations>,
     list: () => port.read((reading) => rows(reading).map((row) => readStats(reading, row))),
     sweep,
     close: async () => {
