@@ -7,6 +7,7 @@
 import type { HeaderSection } from './header-section.ts'
 import type { MessageReading } from './message/reading.ts'
 import type { SettingSchemas, SettingValue } from './setting.ts'
+import type { MessageStores, SetupStores } from './stores.ts'
 
 /**
  * What a filter says of a message.
@@ -62,6 +63,8 @@ export interface FilterSetup<Settings = Readonly<Record<string, SettingValue>>> 
   readonly log: FilterLog
   /** A folder of this filter's own that stays across restarts; made (mode 0700) when it is first asked for. */
   readonly state: string
+  /** TTL maps and queues, before the first message. */
+  readonly stores: SetupStores
 }
 
 /** Handed to `doFilter` as third argument. A convenience: everything in it can be had from the paths as well. */
@@ -81,6 +84,11 @@ export interface FilterContext {
   readonly message: FilterMessage
   /** Shared by the filters of this message, shown in the log's trail. */
   readonly notes: Map<string, string>
+  /** Durable queues, and TTL maps: what filters remember, for all threads and after a restart. */
+  readonly stores: MessageStores
+  /** `stores.ttl` and `stores.queue`, for short. */
+  readonly ttl: MessageStores['ttl']
+  readonly queue: MessageStores['queue']
 }
 
 /** The message as it is at this moment. */

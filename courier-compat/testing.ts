@@ -21,6 +21,7 @@ import type { SettingSchemas } from './setting.ts'
 import { withStandIns } from './stand-ins.ts'
 import type { FakeAuthdaemon } from './testing/fake-authdaemon.ts'
 import type { FakeSendmail } from './testing/fake-sendmail.ts'
+import { fakeStores, type TestAddition } from './testing/fake-stores.ts'
 import { writePair, type TestEnvelope } from './testing/pair.ts'
 
 export { fakeAuthdaemon } from './testing/fake-authdaemon.ts'
@@ -30,6 +31,7 @@ export { makeMessage } from './testing/message.ts'
 export { makePair } from './testing/pair.ts'
 export type { FakeAccount, FakeAuthdaemon } from './testing/fake-authdaemon.ts'
 export type { FakeClock } from './testing/fake-clock.ts'
+export type { TestAddition } from './testing/fake-stores.ts'
 export type { FakeSendmail, SentMessage } from './testing/fake-sendmail.ts'
 export type { TestAttachment, TestMessageParts, TransferEncoding } from './testing/message.ts'
 export type { TestEnvelope, TestPair, WrittenPair } from './testing/pair.ts'
@@ -55,6 +57,8 @@ export interface OpenOptions {
   readonly sendmail?: FakeSendmail
   /** Whom `getUserInfo` and `openAuthdaemon` ask. Without it, the machine's own. */
   readonly authdaemon?: FakeAuthdaemon
+  /** Queues that are there; others have to be made by the filter. TTL maps are empty at first. */
+  readonly queues?: readonly string[]
 }
 
 /** The envelope of a message, and how often it has run. Everything has a default. */
@@ -77,6 +81,8 @@ export interface FilterRun {
   readonly content: Buffer
   /** Addresses of the recipients that are left. */
   readonly recipients: readonly string[]
+  /** What it added to queues; in the host it would be there if the message is accepted in the end. */
+  readonly additions: readonly TestAddition[]
 }
 
 /** A filter that was started. */
@@ -100,8 +106,9 @@ export async function openFilter(module: TestedModule, options: OpenOptions = {}
   const name = options.name ?? 'filter'
   const lines: string[] = []
   const log = logTo(lines)
+  const stores = fakeStores(options.queues ?? [])
   const setup: FilterSetup = {
-    ...{ name, alias: options.alias ?? name, settings, log },
+    ...{ name, alias: options.alias ?? name, settings, log, stores: stores.setup },
     get state() {
       const state = options.state ?? join(folder, 'state')
       mkdirSync(state, { recursive: true, mode: 0o700 })
@@ -125,7 +132,12 @@ export async function openFilter(module: TestedModule, options: OpenOptions = {}
       const queueId = `test.${++runs}`
       const { bodyPath, controlPaths } = writePair(join(folder, queueId), message, { ...envelope, queueId })
       const from = lines.length
-      const context = contextFor(queueId, bodyPath, controlPaths, attempt, signal ?? new AbortController().signal, log)
+      const additions: TestAddition[] = []
+      const messageStores = stores.forMessage(bodyPath, () => envelopeOf(controlPaths), additions)
+      const context: FilterContext = Object.assign(
+        contextFor(queueId, bodyPath, controlPaths, attempt, signal ?? new AbortController().signal, log),
+        { stores: messageStores, ttl: messageStores.ttl, queue: messageStores.queue },
+      )
       const call = (): unknown => module.doFilter(bodyPath, [...controlPaths], context)
       const returned = (await withStandIns(standIns, call)) as FilterReply
       const parsed = parseReply(returned)
@@ -134,6 +146,7 @@ export async function openFilter(module: TestedModule, options: OpenOptions = {}
         ...{ reply: returned ?? '', verdict: parsed.verdict, log: lines.slice(from), notes: context.notes },
         content: readFileSync(bodyPath),
         recipients: readRecipients(controlPaths).flatMap(({ address, done }) => (done ? [] : [address])),
+        additions,
       }
     },
     close: async () => {
@@ -152,10 +165,9 @@ export async function runFilter(
   message: string | Uint8Array,
   options: OpenOptions & RunOptions = {},
 ): Promise<FilterRun> {
-  const { settings, name, alias, state, sendmail, authdaemon, ...run } = options
-  const given = Object.fromEntries(
-    Object.entries({ settings, name, alias, state, sendmail, authdaemon }).filter(([, value]) => value !== undefined),
-  )
+  const { settings, name, alias, state, sendmail, authdaemon, queues, ...run } = options
+  const opening = { settings, name, alias, state, sendmail, authdaemon, queues }
+  const given = Object.fromEntries(Object.entries(opening).filter(([, value]) => value !== undefined))
   const opened = await openFilter(module, given)
   try {
     return await opened.run(message, run)
@@ -180,7 +192,7 @@ function contextFor(
   attempt: number,
   signal: AbortSignal,
   log: FilterLog,
-): FilterContext {
+): Omit<FilterContext, 'stores' | 'ttl' | 'queue'> {
   return {
     ...{ id, attempt, signal, log, notes: new Map<string, string>() },
     message: filterMessage(bodyPath, () => signal),
@@ -193,6 +205,11 @@ function contextFor(
       return { ip: clientIp, authUser, source }
     },
   }
+}
+
+function envelopeOf(controlPaths: readonly string[]) {
+  const { sender, recipients } = readControl(controlPaths)
+  return { sender, recipients: recipients.map(({ address }) => address) }
 }
 
 function logTo(lines: string[]): FilterLog {

@@ -28,10 +28,11 @@ import { createMetricsListener } from './observe/metrics-listener.ts'
 import { countRunnerEvents } from './observe/runner-tally.ts'
 import { createTally } from './observe/tally.ts'
 import { removeLeftOvers } from './left-overs.ts'
-import { intakeOptions, supervisorPlan } from './plans.ts'
+import { intakeOptions, storePlan, supervisorPlan } from './plans.ts'
 import type { Platform } from './platform/platform.ts'
 import { openLineServer, type LineServer } from './runner/line-server.ts'
 import { startSupervisor, type Supervisor } from './runner/supervisor.ts'
+import { openStores } from './store/service.ts'
 import { defaultStateDirectory, stateFolderProblem } from './state-folder.ts'
 import { createTurns } from './turns.ts'
 
@@ -69,6 +70,9 @@ export interface StartFailure {
 /** How often a broken state is told again. */
 const brokenReportMs = 60_000
 
+/** At a stop the store gets this long to finish what it was asked. */
+const storeGraceMs = 2000
+
 /** A wrong file named as the list can hold any number of problems; these are enough to see that. */
 const maxReported = 20
 
@@ -85,6 +89,7 @@ export async function startDaemon(
   const stateDirectory = options.stateDirectory ?? settings().host.stateDir ?? defaultStateDirectory
   const atStart = settings()
   const tally = createTally()
+  const stores = openStores(storePlan(atStart, stateDirectory), clock, events)
   let supervisor: Supervisor | null = null
   let problems: readonly Problem[] = []
   let history: LoadHistory = nothingLoaded
@@ -109,7 +114,7 @@ export async function startDaemon(
       return [...hostProblems, ...next.problems]
     if (lines === null || 'text' in lines) return hostProblems
     const plan = supervisorPlan(next.settings, next, stateDirectory, options.faults)
-    const fresh = supervisor ?? startSupervisor(plan, lines, platform, events)
+    const fresh = supervisor ?? startSupervisor(plan, lines, platform, events, stores)
     const state = supervisor === null ? await fresh.ready : await fresh.replace(plan)
     if (state.kind !== 'serving') return state.kind === 'broken' ? state.problems.map(fromLoad) : []
     supervisor = fresh
@@ -185,7 +190,9 @@ export async function startDaemon(
     // First the filters' code ends, then those without a verdict are answered: nothing edits what was answered.
     await supervisor?.drain(Math.max(200, endedMs - clock.monotonicMs()))
     intake.stop()
+    await intake.published(storeGraceMs)
     await door.drain(200)
+    await stores.close(storeGraceMs)
     control?.close()
     metrics.close()
     if (lines !== null && !('text' in lines)) lines.close()
@@ -256,7 +263,7 @@ export async function startDaemon(
             ]
           : [],
       ...{ inHand: () => intake.inHand(), lanes: () => supervisor?.lanes() ?? [], linesDropped: () => log.dropped() },
-      ...{ runnerTally, poisonAlerts },
+      ...{ runnerTally, poisonAlerts, store: () => stores.status() },
     },
     platform,
     events,

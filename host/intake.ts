@@ -15,6 +15,7 @@ import { clearKept, undoEdits } from './edits.ts'
 import { openPair, PairRefused, type OpenedPair, type Spool } from './pair.ts'
 import type { Platform } from './platform/platform.ts'
 import { randomId } from './random-id.ts'
+import type { Published, Staging } from './store/staging.ts'
 
 /** What a failure means for mail from one kind of source. */
 export type FailurePolicy = 'defer' | 'pass'
@@ -44,14 +45,18 @@ export interface Run {
   } | null
   readonly failure: Failure | null
   readonly attempts: number
+  /** What filters have added to queues: published if the message is accepted, before the answer; dropped otherwise. */
+  readonly staging?: Staging
 }
 
 /** Intake's handle. */
 export interface Intake {
   readonly take: Take
   inHand(): number
-  /** From now on every message that is not yet decided is answered 451. */
+  /** From now on every message that is not yet decided is answered 451. Those that only wait for the store go on waiting. */
   stop(): void
+  /** Resolves when none waits for the store any more, at the latest after `limitMs`. */
+  published(limitMs: number): Promise<void>
 }
 
 /** A message without an answer. */
@@ -64,7 +69,20 @@ interface Entry {
   readonly answer: Parameters<Take>[1]
   /** `null` until its files are opened, and where they are not. */
   pair: OpenedPair | null
+  /** It is accepted as soon as what its filters have added is on disk. */
+  isPublishing: boolean
 }
+
+/** What is to be answered. */
+interface Decision {
+  readonly result: Run
+  readonly verdict: Verdict
+  readonly passedBy: string | null
+  readonly isUntouched: boolean
+}
+
+/** What filters added must be on disk by the message's deadline; one that was decided late gets this long all the same. */
+const leastPublishMs = 2000
 
 const noRecipients: readonly string[] = []
 
@@ -81,6 +99,7 @@ export function createIntake(
   const { clock, files, faults } = platform
   const open = new Set<Entry>()
   let stopped: Run | null = null
+  const publishing = new Set<Promise<void>>()
 
   /** Before the answer: after it, the mail server may give the data file's name to another message. */
   const clear = (pair: OpenedPair): void => {
@@ -102,67 +121,140 @@ export function createIntake(
     return { ...result, outcome: null, failure: { kind: 'changed', filter: null, text: change } }
   }
 
+  const decide = (found: Run, pair: OpenedPair | null): Decision => {
+    const isUntouched = pair !== null && found.attempts <= 1 && isPairUntouched(pair.before, files)
+    const result = pair === null || isUntouched ? found : checked(found, pair)
+    const decision = { result, isUntouched, ...settleVerdict(result, pair, options(), files) }
+    faults.at('intake.decided')
+    return decision
+  }
+
   const settle = (entry: Entry, found: Run): void => {
-    const { message, id, sinceMs, answer, pair } = entry
-    if (!open.delete(entry)) return
-    const facts = pair?.facts ?? null
-    const queueId = facts === null || facts.id === '' ? null : facts.id
-    let answered = false
+    if (!open.has(entry) || entry.isPublishing) return
+    const { staging } = found
     try {
-      const isUntouched = pair !== null && found.attempts <= 1 && isPairUntouched(pair.before, files)
-      const result = pair === null || isUntouched ? found : checked(found, pair)
-      const { verdict, passedBy } = settleVerdict(result, pair, options(), files)
-      faults.at('intake.decided')
-      const refusedTo = verdict.kind === 'defer' || verdict.kind === 'reject' ? pendingRecipients(pair) : noRecipients
-      if (pair !== null && !isUntouched) clear(pair)
-      faults.at('intake.cleared')
-      answered = true
-      const fate = answer(verdict)
-      const filter = result.outcome?.by ?? result.failure?.filter ?? null
-      const reply = verdict.kind === 'pass' ? '' : replyLines(verdict.reply).join('\n')
-      if (passedBy !== null) log.failurePassed(id, queueId, passedBy, result.failure?.text ?? '')
-      for (const step of result.outcome?.trail ?? []) {
-        if (step.dryRun) {
-          if (step.text !== null) log.dryRun(id, queueId, step.filter, step.outcome, step.text)
-        } else if (step.outcome === 'failed' && step.filter !== result.failure?.filter) {
-          log.filterFailed(id, queueId, step.filter, step.text ?? '')
-        }
+      const decision = decide(found, entry.pair)
+      const { verdict, passedBy } = decision
+      if (staging === undefined) return finish(entry, decision)
+      if (passedBy === null && (verdict.kind === 'pass' || verdict.kind === 'accept')) {
+        entry.isPublishing = true
+        publish(entry, staging, decision)
+        return
       }
-      for (const recipient of refusedTo.slice(0, maxRefusedLines)) {
-        log.refused(filter ?? 'nodefilter', facts?.sender ?? null, recipient, reply, id, queueId)
-      }
-      if (refusedTo.length > maxRefusedLines)
-        log.refusedMore(filter ?? 'nodefilter', refusedTo.length - maxRefusedLines)
-      log.settled({
-        id,
-        door: message.door,
-        queueId,
-        client: facts?.clientIp ?? null,
-        sender: facts?.sender ?? null,
-        recipients: facts?.recipients.length ?? 0,
-        octets: pair?.octets ?? 0,
-        verdict: fate === 'sent' ? verdict.kind : `${verdict.kind},${fate}`,
-        reply,
-        filter,
-        ms: Math.round((clock.monotonicMs() - sinceMs) * 100) / 100,
-        source: facts === null || facts.source === '' ? null : facts.source,
-        auth: facts?.authUser ?? null,
-        attempts: result.attempts,
-        trail: result.outcome?.trail ?? [],
-        notes: result.outcome?.notes ?? [],
-        errorCode: result.failure?.kind ?? null,
-        errorCause: result.failure?.text ?? null,
-      })
+      staging.drop()
+      finish(entry, decision)
     } catch (thrown) {
-      log.bug('intake', thrown instanceof Error ? (thrown.stack ?? thrown.message) : describeThrown(thrown))
-      if (answered) return
-      if (pair !== null) clear(pair)
-      answer({ kind: 'defer', reply: failureReply('internal', '') })
+      staging?.drop()
+      giveUp(entry, thrown)
     }
   }
 
+  /** Nothing is accepted that is not safely on disk. Many at once share the store's transactions: none waits for another. */
+  const publish = (entry: Entry, staging: Staging, decision: Decision): void => {
+    const { id, pair } = entry
+    const { attempts, outcome } = decision.result
+    const fail = (text: string): void => {
+      if (!open.has(entry)) return
+      const failure: Failure = { kind: 'store', filter: null, text }
+      const verdict: Verdict = { kind: 'defer', reply: failureReply('store', pair?.facts.id ?? '') }
+      // The trail stays, so that the log shows what the filters said.
+      const run: Run = { outcome: outcome === null ? null : { ...outcome, verdict: null, by: null }, failure, attempts }
+      finishSafely(entry, { ...decision, result: run, verdict })
+    }
+    const limitMs = Math.max(leastPublishMs, entry.sinceMs + options().deadlineMs - clock.monotonicMs())
+    const timer = clock.after(limitMs, () => fail(`the store had not answered after ${Math.round(limitMs)} ms`))
+    const published = staging.publish().then(
+      (published) => {
+        timer.cancel()
+        tellPublished(id, pair?.facts.id ?? '', published)
+        if (open.has(entry)) finishSafely(entry, decision)
+      },
+      (thrown: unknown) => {
+        timer.cancel()
+        fail(describeThrown(thrown))
+      },
+    )
+    publishing.add(published)
+    void published.finally(() => publishing.delete(published))
+  }
+
+  const tellPublished = (id: string, queueId: string, published: readonly Published[]): void => {
+    for (const { filter, queue, id: entry, isNew } of published) {
+      log.published(id, queueId === '' ? null : queueId, filter, queue, entry, isNew)
+    }
+  }
+
+  const finishSafely = (entry: Entry, decision: Decision): void => {
+    try {
+      finish(entry, decision)
+    } catch (thrown) {
+      giveUp(entry, thrown)
+    }
+  }
+
+  /** Something of ours failed before there was an answer. */
+  const giveUp = (entry: Entry, thrown: unknown): void => {
+    log.bug('intake', thrown instanceof Error ? (thrown.stack ?? thrown.message) : describeThrown(thrown))
+    if (!open.delete(entry)) return
+    const { pair, answer } = entry
+    if (pair !== null) clear(pair)
+    answer({ kind: 'defer', reply: failureReply('internal', '') })
+  }
+
+  const finish = (entry: Entry, { result, verdict, passedBy, isUntouched }: Decision): void => {
+    const { message, id, sinceMs, answer, pair } = entry
+    const facts = pair?.facts ?? null
+    const queueId = facts === null || facts.id === '' ? null : facts.id
+    const refusedTo = verdict.kind === 'defer' || verdict.kind === 'reject' ? pendingRecipients(pair) : noRecipients
+    if (pair !== null && !isUntouched) clear(pair)
+    faults.at('intake.cleared')
+    open.delete(entry)
+    const fate = answer(verdict)
+    const filter = result.outcome?.by ?? result.failure?.filter ?? null
+    const reply = verdict.kind === 'pass' ? '' : replyLines(verdict.reply).join('\n')
+    if (passedBy !== null) log.failurePassed(id, queueId, passedBy, result.failure?.text ?? '')
+    for (const step of result.outcome?.trail ?? []) {
+      if (step.dryRun) {
+        if (step.text !== null) log.dryRun(id, queueId, step.filter, step.outcome, step.text)
+      } else if (step.outcome === 'failed' && step.filter !== result.failure?.filter) {
+        log.filterFailed(id, queueId, step.filter, step.text ?? '')
+      }
+    }
+    for (const recipient of refusedTo.slice(0, maxRefusedLines)) {
+      log.refused(filter ?? 'nodefilter', facts?.sender ?? null, recipient, reply, id, queueId)
+    }
+    if (refusedTo.length > maxRefusedLines) log.refusedMore(filter ?? 'nodefilter', refusedTo.length - maxRefusedLines)
+    log.settled({
+      id,
+      door: message.door,
+      queueId,
+      client: facts?.clientIp ?? null,
+      sender: facts?.sender ?? null,
+      recipients: facts?.recipients.length ?? 0,
+      octets: pair?.octets ?? 0,
+      verdict: fate === 'sent' ? verdict.kind : `${verdict.kind},${fate}`,
+      reply,
+      filter,
+      ms: Math.round((clock.monotonicMs() - sinceMs) * 100) / 100,
+      source: facts === null || facts.source === '' ? null : facts.source,
+      auth: facts?.authUser ?? null,
+      attempts: result.attempts,
+      trail: result.outcome?.trail ?? [],
+      notes: result.outcome?.notes ?? [],
+      errorCode: result.failure?.kind ?? null,
+      errorCause: result.failure?.text ?? null,
+    })
+  }
+
   const take: Take = (message, answer) => {
-    const entry: Entry = { message, id: randomId(), sinceMs: clock.monotonicMs(), answer, pair: null }
+    const entry: Entry = {
+      message,
+      id: randomId(),
+      sinceMs: clock.monotonicMs(),
+      answer,
+      pair: null,
+      isPublishing: false,
+    }
     open.add(entry)
     try {
       const { spool, deadlineMs } = options()
@@ -187,7 +279,14 @@ export function createIntake(
     inHand: () => open.size,
     stop: () => {
       stopped = failedRun('stopping', 'the host was stopped before there was a verdict')
-      for (const entry of open) settle(entry, stopped)
+      for (const entry of [...open]) settle(entry, stopped)
+    },
+    published: async (limitMs) => {
+      if (publishing.size === 0) return
+      const { promise: late, resolve } = Promise.withResolvers<null>()
+      const timer = clock.after(limitMs, () => resolve(null))
+      await Promise.race([Promise.allSettled(publishing), late])
+      timer.cancel()
     },
   }
 }

@@ -22,6 +22,8 @@ export const digestLimits = { head: 128 * 1024, fields: 64 * 1024, bodyStart: 64
 const changing =
   /^(received|return-path|delivered-to|authentication-results|received-spf|dkim-signature|domainkey-signature|arc-[a-z-]*|x-(received|original-to|envelope-[a-z-]*|spam[a-z-]*|virus[a-z-]*|google-[a-z-]*|queue-?id|courier[a-z-]*))[ \t]*:/i
 
+export { changing as changesOnTheWay }
+
 /** Reads a part of the data file; what lies beyond its end is left out. */
 export type ReadPart = (position: number, length: number) => Buffer
 

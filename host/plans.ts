@@ -1,5 +1,6 @@
 /** What the parts of the host are told of its settings. */
 import { availableParallelism, totalmem } from 'node:os'
+import { join } from 'node:path'
 import type { ReadingLimits } from '../courier-compat/message/reading.ts'
 import type { Configuration } from './config/read.ts'
 import type { HostSettings } from './config/settings.ts'
@@ -8,6 +9,7 @@ import { openSpool, type Spool } from './pair.ts'
 import type { Files } from './platform/files.ts'
 import { memoryLimits } from './runner/memory-limits.ts'
 import type { SupervisorPlan } from './runner/supervisor.ts'
+import type { ThreadPlan } from './store/thread-wire.ts'
 
 /** What the supervisor is told of the settings. */
 export function supervisorPlan(
@@ -59,6 +61,15 @@ function messageLimits({ message }: HostSettings): ReadingLimits {
     parameters: message.maxParameters,
     addresses: message.maxAddresses,
     decodedOctets: message.maxDecodedOctets,
+  }
+}
+
+/** What the store is told of them. */
+export function storePlan({ store }: HostSettings, stateDirectory: string): ThreadPlan {
+  const { directory, maxSize, insideSize, group } = store
+  return {
+    directory: directory ?? join(stateDirectory, 'depot'),
+    ...{ maxOctets: maxSize, insideOctets: insideSize, group },
   }
 }
 

@@ -72,7 +72,9 @@ export function renewing({ delivery, isEnding, lose }: MadeDelivery, leaseSecond
       await delivery.extend(leaseSeconds)
     } catch (error) {
       // Whatever else went wrong may go well the next time, of which there are two before the lease ends.
-      if (isDepotError(error, 'LEASE_LOST') && !isEnding()) lose(error)
+      if (!isDepotError(error, 'LEASE_LOST')) return
+      clearInterval(timer)
+      if (!isEnding()) lose(error)
     }
   }
   const timer = setInterval(() => void renew(), Math.min(2 ** 31 - 1, (leaseSeconds * 1000) / 3))

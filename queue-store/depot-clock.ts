@@ -25,7 +25,8 @@ export function machineMs(): number {
 export function setClock(head: HeadRecord, boot: string | null, wallMs: number, sinceStartMs: number): void {
   if (boot !== null && head.boot === boot) return
   head.boot = boot
-  head.offsetMs = Math.max(wallMs, head.lastMs) - sinceStartMs
+  head.lastMs = Math.max(wallMs, head.lastMs)
+  head.offsetMs = head.lastMs - sinceStartMs
 }
 
 /** The clock of a head that was set. Without a known start it is the wall clock: then nothing else is common to all processes. */

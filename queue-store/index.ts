@@ -17,14 +17,6 @@ export {
 export type { StructuredError } from './facade/structured-error.ts'
 export * from './http/index.ts'
 export { openMaps } from './maps.ts'
-export {
-  serveDepot,
-  type DepotServer,
-  type HttpLimits,
-  type ServeOptions,
-  type ServeSocket,
-  type ServeTcp,
-} from './http/index.ts'
 export * from './notices/index.ts'
 export { salvage, type Salvaged } from './salvage.ts'
 export {

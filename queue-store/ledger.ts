@@ -71,6 +71,8 @@ interface KeyRecord {
   readonly untilMs: number
 }
 
+/** The last time seen is noted as often as this. */
+const noteMs = 60_000
 /** So many delayed entries are looked at before each take. */
 const promotions = 64
 /** So many old idempotency keys are forgotten at one add of so many: twice what comes. */
@@ -165,6 +167,7 @@ export function take(
     taken.push({ id, entry, ...splitMessage(message) })
   }
   writeQueue(view, tables, queue, owner)
+  if (taken.length > 0) noteTime(view, tables, nowMs)
   return taken
 }
 
@@ -232,14 +235,33 @@ export function nack(
 }
 
 /** Makes a lease end at another time. Errors: LEASE_LOST. */
-export function extend(view: WriteView, books: Books, queue: number, lease: Lease, untilMs: number): void {
+export function extend(
+  view: WriteView,
+  books: Books,
+  queue: number,
+  lease: Lease,
+  nowMs: number,
+  untilMs: number,
+): void {
   const owner = ownerOf(view, books, queue)
+  noteTime(view, books.tables, nowMs)
   const { id } = lease
   const entry = leased(view, books, queue, lease, [])
   if (typeof entry === 'string') throw new DepotError('LEASE_LOST', `message ${id}`)
   leaveState(view, books, queue, owner, id, entry)
   enterLater(view, books, queue, owner, id, entry, 'leased', untilMs)
   writeQueue(view, books.tables, queue, owner)
+}
+
+/**
+ * Keeps the last time seen near to the times that are written: the clock never goes back behind it, so that what is due later
+ * is due soon, however wrong the wall clock was when the machine was started.
+ */
+function noteTime(view: WriteView, tables: Tables, nowMs: number): void {
+  if (nowMs - (readHead(view, tables)?.lastMs ?? 0) < noteMs) return
+  changeHead(view, tables, (head) => {
+    head.lastMs = Math.max(head.lastMs, nowMs)
+  })
 }
 
 /** Puts an entry under lease aside. */

@@ -93,7 +93,10 @@ export function openQueue(core: Core, number: number, name: string): Queue {
   const extend: Queue['extend'] = async (receipt, leaseSeconds) => {
     const lease = leaseOf(receipt)
     const moreMs = leaseMs(leaseSeconds)
-    return environment.write((view) => ledger.extend(view, books, number, lease, nowMs() + moreMs))
+    return environment.write((view) => {
+      const atMs = nowMs()
+      ledger.extend(view, books, number, lease, atMs, atMs + moreMs)
+    })
   }
 
   const receiveMade = async (options: ReceiveOptions): Promise<MadeDelivery[]> => {

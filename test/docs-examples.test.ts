@@ -20,7 +20,8 @@ import { oldModules } from '../tools/old-name-table.ts'
 import { docBlocks, isWholeFilter, missingImports, type DocBlock } from './helpers/doc-blocks.ts'
 
 const root = join(import.meta.dirname, '..')
-const pages = ['README.md', ...markdownIn('docs'), ...markdownIn('docs/authors'), ...markdownIn('examples')]
+const manuals = ['docs', 'docs/authors', 'docs/applications', 'examples']
+const pages = ['README.md', ...manuals.flatMap(markdownIn)]
 const blocks = pages.flatMap((page) => docBlocks(root, page))
 const isFragment = ({ info }: DocBlock): boolean => info.startsWith('fragment')
 
@@ -30,6 +31,7 @@ registerOwnModules()
 const surroundings = `
 import type { Submission, XFilter } from 'nodefilter/courier-compat'
 import type { FilterContext, FilterSetup } from 'nodefilter/filter'
+import type { OpenedDepot, Queue } from 'nodefilter/queue-store'
 declare global {
   const bodyPath: string
   const controlPaths: string[]
@@ -41,6 +43,9 @@ declare global {
   const dir: string
   const message: Buffer
   const notice: Submission
+  const depot: OpenedDepot
+  const queue: Queue
+  const ending: AbortController
 }
 `
 
@@ -198,6 +203,7 @@ function compilerOptions(): ts.CompilerOptions {
     paths: {
       'nodefilter/courier-compat': ['./courier-compat/index.ts'],
       'nodefilter/filter': ['./courier-compat/filter.ts'],
+      'nodefilter/queue-store': ['./queue-store/index.ts'],
       'nodefilter/testing': ['./courier-compat/testing.ts'],
     },
     ...{ allowJs: true, checkJs: true, moduleDetection: 'force' },

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { commands, overview } from '../host/cli/index.ts'
 import { packageVersion } from '../host/cli/version.ts'
 import { hostSchemas } from '../host/config/settings.ts'
+import { commands as postofficeCommands } from '../filters/postoffice/cli/index.ts'
+import { overview as postofficeOverview } from '../filters/postoffice/cli/program.ts'
 import { helpPage, markdownPage, settingsPage, type PageFrame } from './man-page.ts'
 
 /** What anybody may want; all other commands are an administrator's. */
@@ -29,9 +31,21 @@ export function manualPages(): ReadonlyMap<string, string> {
     return { name, section: 5, summary, version, seeAlso: others(`${name}(5)`) }
   }
   const docs = (page: string): string => readFileSync(join(import.meta.dirname, '../docs', page), 'utf8')
+  const ofPostoffice = [...postofficeCommands].map(({ name, summary, help }) => ({
+    ...{ name: `postoffice-${name.replaceAll(' ', '-')}`, section: 1, summary, version, help },
+  }))
+  const postoffice = {
+    ...{ name: 'postoffice', section: 1, summary: 'sorts mail into queues, and gives it to applications', version },
+    seeAlso: [...ofPostoffice.map(({ name }) => `${name}(1)`), 'nodefilter(8)'],
+  }
   const main = { name: 'nodefilter', section: 8, summary: 'mail filter host', version, seeAlso: [...names, ...files] }
   return new Map([
-    ['nodefilter.8', helpPage(main, overviewHelp())],
+    ['nodefilter.8', helpPage(main, usageFirst(overview()))],
+    ['postoffice.1', helpPage(postoffice, usageFirst(postofficeOverview()))],
+    ...ofPostoffice.map(({ help, ...frame }): [string, string] => [
+      `${frame.name}.1`,
+      helpPage({ ...frame, seeAlso: ['postoffice(1)', 'nodefilter(8)'] }, help),
+    ]),
     ...listed.map(({ help, ...frame }): [string, string] => [
       `${frame.name}.${frame.section}`,
       helpPage({ ...frame, seeAlso: others('') }, help),
@@ -51,8 +65,8 @@ export function manualPages(): ReadonlyMap<string, string> {
   ])
 }
 
-/** The overview in the shape of the other help texts: usage first. */
-function overviewHelp(): string {
-  const [title = '', usage = '', ...rest] = overview().split('\n\n')
-  return [usage, title.replace(/^nodefilter \S+: (.)/, (_, first: string) => first.toUpperCase()), ...rest].join('\n\n')
+/** An overview in the shape of the other help texts: usage first. */
+function usageFirst(text: string): string {
+  const [title = '', usage = '', ...rest] = text.split('\n\n')
+  return [usage, title.replace(/^\w+ \S+: (.)/, (_, first: string) => first.toUpperCase()), ...rest].join('\n\n')
 }

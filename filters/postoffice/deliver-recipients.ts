@@ -1,25 +1,31 @@
 /** Whose mail a queue takes in place of its mailbox, and how the mail server learns of it. */
 import { changeRecipients } from '../../courier-compat/index.ts'
-import type { ControlRecipient } from '../../courier-compat/index.ts'
+import type { ControlRecipient, HeaderSection } from '../../courier-compat/index.ts'
 import type { Deliver } from './configuration.ts'
-import { recipientsAtHosts } from './to-hostname.ts'
-import type { PostofficeFilter } from './types.ts'
+import { addressesNamed } from './to-hostname.ts'
 
 /**
- * The recipients that get the message from the queue alone.
+ * The recipients that get the message from the queue alone; `atHosts` are the addresses that are at its hosts.
  *
- * Shape: `auto`: those at the queue's hosts, nobody where there is none of them; `queue`: those, or everybody; `both`: nobody.
+ * Shape: `auto`: those at the hosts, nobody where there is none of them; `queue`: those, or everybody; `both`: nobody.
  */
 export function recipientsTaken(
   pending: readonly ControlRecipient[],
-  filters: readonly PostofficeFilter[],
+  atHosts: readonly string[],
   deliver: Deliver,
 ): readonly ControlRecipient[] {
   if (deliver === 'both') return []
-  const addresses = pending.map(({ address }) => address)
-  const atHosts = new Set(recipientsAtHosts(filters, addresses))
-  if (atHosts.size === 0) return deliver === 'queue' ? pending : []
-  return pending.filter(({ address }) => atHosts.has(address))
+  if (atHosts.length === 0) return deliver === 'queue' ? pending : []
+  const addresses = new Set(atHosts)
+  return pending.filter(({ address }) => addresses.has(address))
+}
+
+/** True where none of these addresses stands in To or Cc: so one writes to several people at once, and no program answers so. */
+export function isSentBlind(header: HeaderSection, addresses: readonly string[]): boolean {
+  if (addresses.length === 0) return false
+  const open = new Set<string>()
+  for (const name of ['To', 'Cc']) for (const { text } of addressesNamed(header, name)) open.add(text.toLowerCase())
+  return !addresses.some((address) => open.has(address.toLowerCase()))
 }
 
 /** Marks recipients as delivered, each file in one write. Nobody is told. Errors: as `changeRecipients`. */

@@ -11,7 +11,7 @@ import type { ConfiguredQueue } from './configuration.ts'
 import { factsOfDelivery, type KeptOriginal } from './deliver-facts.ts'
 import { countedOnceAs, entryKeyOf, type KeyedMessage } from './deliver-keys.ts'
 import { paceOf, throttleOf } from './deliver-pace.ts'
-import { markDelivered, recipientsTaken } from './deliver-recipients.ts'
+import { isSentBlind, markDelivered, recipientsTaken } from './deliver-recipients.ts'
 import type { OpenPostOffice } from './deliver-setup.ts'
 import type { PostFacts } from './facts.ts'
 import { openIncoming, type IncomingMessage, type PostEnvelope } from './incoming.ts'
@@ -20,6 +20,7 @@ import { keyOf } from './memory-key.ts'
 import { oversizeMessage } from './oversize.ts'
 import { classicLine, dropReasons, forLog, type PostLine } from './reasons.ts'
 import { finishSorting, routeMessage, type Dropped, type Routed } from './sort.ts'
+import { recipientsAtHosts } from './to-hostname.ts'
 
 /** A message with an envelope. */
 type Enveloped = IncomingMessage & { readonly envelope: PostEnvelope }
@@ -46,6 +47,8 @@ export async function takeMessage(
   const message = Object.assign(openIncoming(bodyPath, { envelope }), { envelope })
   const delivery: Delivery = { post, context, message, pending }
   const routed = await routeMessage(message, post.rules, Date.now(), { signal: context.signal })
+  const missed = routed.bodyFiltersMissed
+  if (missed > 0) context.log.info(`${missed} filters did not look at the body: the message is over the size limit`)
   return routed.outcome === 'routed' ? queueMessage(delivery, routed) : leaveOut(delivery, routed)
 }
 
@@ -55,26 +58,34 @@ async function queueMessage(delivery: Delivery, routed: Routed): Promise<string>
   const queue = queueNamed(post, name)
   const { header, envelope } = message
   const keyed: KeyedMessage = { header, envelope, facts: routed.facts, admission: routed.admission }
-  const throttle = await throttleFor(delivery, keyed)
+  const throttle = await throttleFor(delivery, keyed, routed.facts.recipients)
   const sorted = finishSorting(routed, { kind: 'admitted', isRepeat: false, throttle })
   // Whether it is a duplicate is found out when it is added: then it is not added again.
   if (sorted.outcome === 'duplicate') throw new Error('nobody has said that it is a duplicate')
   await stage(delivery, sorted.facts, entryKeyOf(keyed))
-  const taken = recipientsTaken(pending, queue.filters, queue.deliver)
+  const taken = recipientsTaken(pending, routed.facts.recipients, queue.deliver)
   markDelivered(taken, `put in queue ${forLog(name)}`)
-  logLines(context, sorted.lines)
+  // The host tells when it is there, or was before.
+  logLines(
+    context,
+    sorted.lines.map((line) =>
+      line.event === 'queued' ? { ...line, text: `Message is for queue ${forLog(name)}` } : line,
+    ),
+  )
   context.notes.set('queue', forLog(name))
-  if (taken.length < pending.length) context.notes.set('deliver', `${pending.length - taken.length} as well`)
+  if (taken.length < pending.length) context.notes.set('mailboxes', String(pending.length - taken.length))
   return pass()
 }
 
 /** Is its sender too fast? Counted once for each message, however often it comes. */
-async function throttleFor({ post, context }: Delivery, keyed: KeyedMessage) {
-  const { loop } = keyed.admission
-  if (loop === null) return 'none'
+async function throttleFor({ post, context }: Delivery, keyed: KeyedMessage, recipients: readonly string[]) {
+  const { loop: question } = keyed.admission
+  if (question === null) return 'none'
   const { name, ttlMs } = post.paceMap
-  const pace = paceOf(loop, countedOnceAs(keyed))
-  return throttleOf(await context.ttl(name, { ttlMs }).pace(loop.key, pace), loop)
+  // The envelope says who was written to blind, where a Maildir has only X-Original-To for it.
+  const isExempt = question.isExempt || isSentBlind(keyed.header, recipients)
+  const pace = paceOf({ ...question, isExempt }, countedOnceAs(keyed))
+  return throttleOf(await context.ttl(name, { ttlMs }).pace(question.key, pace), question)
 }
 
 /** Stages the message, or, where it is over the size limit, the shortened one and the original beside it. */
@@ -92,7 +103,8 @@ async function stage({ post, context, message }: Delivery, facts: PostFacts, key
   }
   const original: KeptOriginal = {
     queue: post.oversizeQueue,
-    reference: keyOf(facts.queue, facts.messageId, context.id, String(facts.arrivedAtMs)).slice(0, 16),
+    // The same each time: an original that is there still is not added again.
+    reference: keyOf('original', key ?? facts.messageId, key === null ? context.id : null).slice(0, 16),
   }
   const told = factsOfDelivery(facts, context, original)
   const { octets, sizeLimitOctets: limitOctets } = facts
@@ -129,7 +141,8 @@ async function leaveOut(delivery: Delivery, dropped: Dropped): Promise<string> {
     const text = isRejected ? 'This message is not accepted here' : dropReasons[reason]
     return reject(isRejected ? '5.7.1' : '5.6.0', text, 554)
   }
-  const taken = queue === null ? pending : recipientsTaken(pending, queue.filters, queue.deliver)
+  const atHosts = queue === null ? [] : recipientsAtHosts(queue.filters, delivery.message.envelope.recipients)
+  const taken = recipientsTaken(pending, atHosts, queue?.deliver ?? 'queue')
   markDelivered(taken, `dropped: ${dropReasons[reason]}`)
   for (const { address } of taken) context.log.info(`dropped for <${forLog(address)}>: ${dropReasons[reason]}`)
   return pass()

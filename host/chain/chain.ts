@@ -10,6 +10,7 @@ import { parseReply, replyLines, type Verdict } from '../../courier-compat/reply
 import type { FileIdentity } from '../../courier-compat/kept-original.ts'
 import { noteVersion, takeVersion } from '../../courier-compat/message-versions.ts'
 import { shareReading } from '../../courier-compat/shared-reading.ts'
+import { deadStores, type CallStores } from '../store/filter-stores.ts'
 import type { EditMark, EditTools, Pair } from '../edits.ts'
 import type { Timer } from '../platform/clock.ts'
 import { CallContext, type MessageView } from './context.ts'
@@ -92,6 +93,8 @@ export interface ChainTools extends EditTools {
   leave(): void
   /** How far filters read a message; the usual limits where it is not said. */
   readonly messageLimits?: ReadingLimits | undefined
+  /** The stores of one call of a filter; dead ones where it is not said. */
+  readonly storesFor?: ((filter: number, isDry: boolean) => CallStores) | undefined
   /** A logger whose lines carry the filter and the message's id. */
   logFor(alias: string, messageId: string): FilterLog
 }
@@ -152,8 +155,15 @@ export async function runChain(
       if (!filter.editsAreKnown) shared.distrust()
       const editsBefore = shared.edits()
       const beganMs = tools.monotonicMs()
-      const called = call(filter, view, Math.min(filter.timeLimitMs, leftMs), tools)
+      const context = new CallContext(
+        view,
+        () => tools.logFor(filter.alias, messageId),
+        () => (tools.storesFor ?? deadStores)(filter.index, filter.dryRun),
+      )
+      const called = call(filter, view, context, Math.min(filter.timeLimitMs, leftMs), tools)
       const result = judge(filter, called instanceof Promise ? await called : called)
+      const stores = CallContext.storesOf(context)
+      stores?.end()
       const wallMs = tools.monotonicMs() - beganMs
       const cpuMs = cpu.lap(wallMs)
       known = filter.editsAreKnown && shared.edits() === editsBefore ? (mark ?? known) : null
@@ -166,21 +176,14 @@ export async function runChain(
         // Its edits could still come: the rest of the chain must not run on files that change underneath.
         if (stray) return end({ by: filter.alias, failure: result.failure, stray, rerunWithout: filter.index })
         if (mark !== null) undo(mark)
+        stores?.forget()
         continue
       }
 
       const { verdict } = result
       if (filter.dryRun) {
         if (mark !== null) undo(mark)
-        trail.push(
-          step(
-            filter,
-            verdict.kind,
-            wallMs,
-            cpuMs,
-            verdict.kind === 'pass' ? null : replyLines(verdict.reply).join(' / '),
-          ),
-        )
+        trail.push(step(filter, verdict.kind, wallMs, cpuMs, trialText(verdict, stores?.wouldAdd ?? [])))
         continue
       }
       if (mark !== null) tools.drop(pair, mark)
@@ -225,21 +228,38 @@ type Call =
   | { readonly kind: 'threw'; readonly thrown: unknown }
   | { readonly kind: 'late'; readonly stray: boolean; readonly limitMs: number }
 
+/** What a filter on trial would have answered, and added to queues; `null` where that is nothing. */
+function trialText(verdict: Verdict, queues: readonly string[]): string | null {
+  const reply = verdict.kind === 'pass' ? null : replyLines(verdict.reply).join(' / ')
+  if (queues.length === 0 || verdict.kind === 'defer' || verdict.kind === 'reject') return reply
+  return `${reply ?? 'nothing'}, and added to ${queues.map((queue) => JSON.stringify(queue)).join(', ')}`
+}
+
 /** Calls one filter and waits for it, at most until its time limit and the grace after it. */
-function call(filter: ChainFilter, view: MessageView, limitMs: number, tools: ChainTools): Call | Promise<Call> {
-  const context = new CallContext(view, () => tools.logFor(filter.alias, view.messageId))
+function call(
+  filter: ChainFilter,
+  view: MessageView,
+  context: CallContext,
+  limitMs: number,
+  tools: ChainTools,
+): Call | Promise<Call> {
   let returned: unknown
   tools.enter(filter.index)
   try {
     returned = filter.doFilter(view.pair.bodyPath, view.pair.controlPaths.slice(), context)
-    if (!isThenable(returned)) return { kind: 'returned', value: returned }
+    if (!isThenable(returned)) {
+      const open = CallContext.storesOf(context)?.open() ?? null
+      if (open === null) return { kind: 'returned', value: returned }
+      const value = returned
+      returned = open.then(() => value)
+    }
   } catch (thrown) {
     return { kind: 'threw', thrown }
   } finally {
     tools.leave()
   }
 
-  const promise = returned
+  const promise = returned as PromiseLike<unknown>
   return new Promise<Call>((resolve) => {
     let late = false
     let given = false
@@ -259,14 +279,18 @@ function call(filter: ChainFilter, view: MessageView, limitMs: number, tools: Ch
       if (given) context.log.warn('answered after it had been given up; the answer is ignored')
       resolve(late ? { kind: 'late', stray: false, limitMs } : result)
     }
-    void outcomeOf(promise).then(settle)
+    void outcomeOf(promise, context).then(settle)
   })
 }
 
 /** Never rejects, whatever the filter's object does while it is waited for. */
-async function outcomeOf(promise: PromiseLike<unknown>): Promise<Call> {
+async function outcomeOf(promise: PromiseLike<unknown>, context: CallContext): Promise<Call> {
   try {
-    return { kind: 'returned', value: await promise }
+    const value = await promise
+    // What it began to add and has not waited for: it may have failed.
+    const open = CallContext.storesOf(context)?.open() ?? null
+    if (open !== null) await open
+    return { kind: 'returned', value }
   } catch (thrown) {
     return { kind: 'threw', thrown }
   }

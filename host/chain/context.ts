@@ -4,6 +4,8 @@
 import type { Client, Envelope, FilterContext, FilterLog, FilterMessage } from '../../courier-compat/filter.ts'
 import { readControl } from '../../courier-compat/control.ts'
 import { filterMessage } from '../../courier-compat/filter-message.ts'
+import type { MessageStores } from '../../courier-compat/stores.ts'
+import type { CallStores } from '../store/filter-stores.ts'
 import type { Pair } from '../edits.ts'
 
 /** What the filters of one message share. */
@@ -24,13 +26,16 @@ export class CallContext implements FilterContext {
   #log: FilterLog | null = null
   #controller: AbortController | null = null
   #aborted: Error | null = null
+  readonly #makeStores: () => CallStores
+  #stores: CallStores | null = null
 
-  constructor(view: MessageView, makeLog: () => FilterLog) {
+  constructor(view: MessageView, makeLog: () => FilterLog, makeStores: () => CallStores) {
     this.id = view.messageId
     this.attempt = view.attempt
     this.notes = view.notes
     this.#pair = view.pair
     this.#makeLog = makeLog
+    this.#makeStores = makeStores
   }
 
   get log(): FilterLog {
@@ -55,6 +60,23 @@ export class CallContext implements FilterContext {
 
   get message(): FilterMessage {
     return filterMessage(this.#pair.bodyPath, () => this.signal)
+  }
+
+  get stores(): MessageStores {
+    return (this.#stores ??= this.#makeStores()).stores
+  }
+
+  get ttl(): MessageStores['ttl'] {
+    return this.stores.ttl
+  }
+
+  get queue(): MessageStores['queue'] {
+    return this.stores.queue
+  }
+
+  /** The stores, where the filter has asked for them. Not for the filter. */
+  static storesOf(context: CallContext): CallStores | null {
+    return context.#stores
   }
 
   /** The call's time is over. Not for the filter, whose type of this object has no such method. */

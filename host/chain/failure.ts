@@ -30,6 +30,8 @@ export type FailureKind =
   | 'broken'
   /** The host is being stopped. */
   | 'stopping'
+  /** What filters added to queues could not be put there. */
+  | 'store'
   /** Somebody else changed the message's files while filters ran. */
   | 'changed'
   /** The message's files are not what a mail server hands over. */
@@ -58,6 +60,7 @@ const failureKinds: Readonly<Record<FailureKind, { status: string; text: string 
   overloaded: { status: '4.3.2', text: 'Mail filter is too busy' },
   broken: { status: '4.3.5', text: 'Mail filter is not configured correctly' },
   stopping: { status: '4.3.2', text: 'Mail filter is being restarted' },
+  store: { status: '4.3.0', text: 'Local policy check failed' },
   changed: { status: '4.3.0', text: 'Message files were changed' },
   pair: { status: '4.3.0', text: 'Message files are not usable' },
   internal: { status: '4.3.0', text: 'Mail filter failed' },

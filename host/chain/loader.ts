@@ -9,10 +9,12 @@ import { join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ReadingLimits } from '../../courier-compat/message/reading.ts'
 import type { FilterLog, FilterSetup, OnError } from '../../courier-compat/filter.ts'
+import type { SetupStores } from '../../courier-compat/stores.ts'
 import { didYouMean } from '../../courier-compat/near-match.ts'
 import { filterSettings } from '../../courier-compat/module-config/filter-settings.ts'
 import type { ModuleConfig } from '../../courier-compat/module-config/merge.ts'
 import type { ModuleProblem } from '../../courier-compat/module-config/problem.ts'
+import { deadSetupStores } from '../store/filter-stores.ts'
 import type { ChainFilter } from './chain.ts'
 import { locateError } from './error-place.ts'
 import { describeThrown } from './failure.ts'
@@ -72,6 +74,7 @@ export function isBundled(file: string): boolean {
 export async function loadChain(
   plan: LoadPlan,
   logFor: (alias: string) => FilterLog,
+  stores: SetupStores = deadSetupStores,
 ): Promise<LoadedChain | { readonly problems: readonly LoadProblem[] }> {
   const problems: LoadProblem[] = []
   const warnings: LoadProblem[] = []
@@ -112,7 +115,7 @@ export async function loadChain(
     const faults =
       settings.problems.length > 0
         ? settings.problems.map(fromSettings)
-        : await initialise(entry, file, module, settings.values, plan.stateDirectory, logFor(entry.alias), mask)
+        : await initialise(entry, file, module, settings.values, { ...plan, stores, log: logFor(entry.alias) }, mask)
     problems.push(...faults)
     if (faults.length > 0) continue
 
@@ -161,13 +164,12 @@ async function initialise(
   file: string,
   module: ModuleShape,
   settings: FilterSetup['settings'],
-  stateDirectory: string,
-  log: FilterLog,
+  { stateDirectory, stores, log }: Pick<LoadPlan, 'stateDirectory'> & Pick<FilterSetup, 'stores' | 'log'>,
   mask: Mask | null,
 ): Promise<LoadProblem[]> {
   if (module.initFilter === null) return []
   const setup: FilterSetup = {
-    ...{ name: entry.name, alias: entry.alias, settings, log },
+    ...{ name: entry.name, alias: entry.alias, settings, log, stores },
     get state() {
       const folder = join(stateDirectory, 'filters', entry.alias)
       mkdirSync(folder, { recursive: true, mode: 0o700 })

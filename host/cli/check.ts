@@ -12,7 +12,8 @@ import { endsAsked } from './work-folder.ts'
 const help = `usage: nodefilter check [OPTION]... MESSAGE...
 
 Runs the filter chain over message files (RFC 5322, LF or CRLF) and shows what each filter said. No mail server is
-needed, nothing is sent, and the files are not changed: the filters work on copies.
+needed, nothing is sent, and the files are not changed: the filters work on copies. What they would add to queues is shown;
+what they remember in TTL maps is forgotten at the end.
 
   -c, --config DIR     folder of nodefilter.conf and filters.conf (default: as for "nodefilter run")
       --set SECTION.KEY=VALUE   one setting; may be given again

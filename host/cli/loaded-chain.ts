@@ -10,6 +10,7 @@ import { systemPlatform } from '../platform/platform.ts'
 import type { LaneState } from '../runner/lane.ts'
 import { openLineServer } from '../runner/line-server.ts'
 import { startSupervisor, type Supervisor } from '../runner/supervisor.ts'
+import { memoryStores } from '../store/memory.ts'
 
 /** A chain that was loaded, or could not be. */
 export interface TriedChain {
@@ -19,7 +20,7 @@ export interface TriedChain {
   close(): Promise<void>
 }
 
-/** Loads the chain. `work` is a private folder for sockets and state; events from `level` on go to standard error. */
+/** Loads the chain. What its filters remember is forgotten at the end, and what they add to queues goes nowhere. `work` is a private folder for sockets and state; events from `level` on go to standard error. */
 export async function openLoadedChain(
   configuration: Configuration,
   settings: HostSettings,
@@ -30,7 +31,7 @@ export async function openLoadedChain(
   const log = openLog({ level, textDescriptor: 2, jsonFile: null, maxBufferOctets: settings.log.maxBuffer }, clock)
   const lines = await openLineServer(join(work, 'threads.sock'), files)
   const plan = supervisorPlan(settings, configuration, join(work, 'state'), '')
-  const supervisor = startSupervisor(plan, lines, systemPlatform, createEvents(log))
+  const supervisor = startSupervisor(plan, lines, systemPlatform, createEvents(log), memoryStores())
   return {
     state: await supervisor.ready,
     supervisor,

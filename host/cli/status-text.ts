@@ -32,6 +32,7 @@ function headText(status: HostStatus): string {
     ['in hand', `${countOf(status.inHand, 'message')}, ${status.waiting} of them waiting for a thread`],
     ['messages', messagesText(status)],
     ['failures', failuresText(status)],
+    ...storeLines(status),
     ...(tally.ranAgain === 0 ? [] : [['ran again', countOf(tally.ranAgain, 'message')] as [string, string]]),
     ...(tally.unheard === 0
       ? []
@@ -78,6 +79,20 @@ function failuresText({ tally: { failures, failuresPassed } }: HostStatus): stri
   const counts = countsText(failures)
   if (counts === '') return 'none'
   return `${counts}${failuresPassed === 0 ? '' : `; ${countOf(failuresPassed, 'message')} passed all the same`}`
+}
+
+/** Nothing where no filter has used it. */
+function storeLines({ store }: HostStatus): [string, string][] {
+  const { directory, state, problem, counts } = store
+  if (state === 'unused') return []
+  const { requests, published, known, failures } = counts
+  const again = known === 0 ? '' : `, ${known} of them there already`
+  const text = `${directory}: ${countOf(requests, 'request')}, ${countOf(published, 'message')} published${again}`
+  return [['store', `${text}${failures === 0 ? '' : `, ${countOf(failures, 'failure')}`}`], ...problemLines(problem)]
+}
+
+function problemLines(problem: string | null): [string, string][] {
+  return problem === null ? [] : [['', `IT CANNOT BE USED: ${problem}`]]
 }
 
 const outcomes = ['pass', 'accept', 'reject', 'defer', 'failed'] as const

@@ -11,7 +11,7 @@ export interface SettingInForce {
   readonly isDefault: boolean
 }
 
-/** What is read once, at the start: the door's own settings, the log's, and the place of the state. */
+/** What is read once, at the start: the door's own settings, the log's, the store's, and the place of the state. */
 const atStartOnly: ReadonlySet<string> = new Set([
   'host.state_dir',
   'courierfilter.enabled',
@@ -22,6 +22,10 @@ const atStartOnly: ReadonlySet<string> = new Set([
   'log.level',
   'log.file',
   'log.max_buffer',
+  'store.directory',
+  'store.max_size',
+  'store.inside_size',
+  'store.group',
 ])
 
 /**

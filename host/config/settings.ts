@@ -235,6 +235,32 @@ export const hostSchemas = deepFreeze({
     },
   },
   message: messageLimitSettings,
+  store: {
+    directory: {
+      type: 'path',
+      default: null,
+      text: 'Folder of the depot, with the queues and TTL maps of filters; depot in the state folder unless set. Made when a filter first uses it.',
+    },
+    max_size: {
+      type: 'size',
+      default: null,
+      min: '1MiB',
+      max: '1048576GiB',
+      text: 'Messages of all queues together; what would go beyond is refused, and its message answered 451. No limit unless set.',
+    },
+    inside_size: {
+      type: 'size',
+      default: '64KiB',
+      min: '0',
+      max: '16MiB',
+      text: 'Messages of up to this size are kept in the tables, longer ones in files beside them.',
+    },
+    group: {
+      type: 'text',
+      default: null,
+      text: "Name or number of the group whose members share a new depot, beside the host's own user; nobody else unless set.",
+    },
+  },
   metrics: {
     listen: {
       type: 'text',

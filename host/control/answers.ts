@@ -12,6 +12,7 @@ import type { Tally } from '../observe/tally.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Problem } from '../problem.ts'
 import type { LaneStatus } from '../runner/supervisor.ts'
+import type { StoreStatus } from '../store/stores.ts'
 import { maxToldProblems, type ControlAnswer, type ControlRequest, type ReloadResult } from './protocol.ts'
 import { statusFormat, type DoorStatus, type HostPhase, type HostStatus } from './status.ts'
 
@@ -34,6 +35,7 @@ export interface ControlledHost {
   readonly tally: Tally
   runnerTally(): readonly RunnerTally[]
   poisonAlerts(): number
+  store(): StoreStatus
   reload(): Promise<ReloadResult>
   readonly restart: Restart
 }
@@ -97,7 +99,12 @@ export function createAnswers(host: ControlledHost, { clock, files }: Platform, 
       ...{ doors: host.doors(), inHand: host.inHand() },
       waiting: runners.reduce((sum, { waiting }) => sum + waiting, 0),
       ...{ maxWaiting: now.host.maxWaiting, tally: host.tally.snapshot(), runners, runnerTally: host.runnerTally() },
-      ...{ poisonAlerts: host.poisonAlerts(), process, log: { linesDropped: host.linesDropped() } },
+      ...{
+        poisonAlerts: host.poisonAlerts(),
+        store: host.store(),
+        process,
+        log: { linesDropped: host.linesDropped() },
+      },
       settings: settingsInForce(now, host.atStart),
     }
   }

@@ -6,6 +6,7 @@ import type { RunnerTally } from '../observe/runner-tally.ts'
 import type { TallySnapshot } from '../observe/tally.ts'
 import type { Problem } from '../problem.ts'
 import type { LaneStatus } from '../runner/supervisor.ts'
+import type { StoreStatus } from '../store/stores.ts'
 
 /** Goes up when a field changes its meaning or goes away; new fields leave it as it is. */
 export const statusFormat = 1
@@ -45,6 +46,8 @@ export interface HostStatus {
   readonly runnerTally: readonly RunnerTally[]
   /** Alerts about messages that end threads or runners again and again. */
   readonly poisonAlerts: number
+  /** The queues and TTL maps of filters. */
+  readonly store: StoreStatus
   readonly process: HostProcessFacts
   readonly log: { readonly linesDropped: number }
   readonly settings: readonly SettingInForce[]

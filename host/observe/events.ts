@@ -97,6 +97,12 @@ export function createEvents(log: Log) {
     dryRun: (id: string, queueId: string | null, filter: string, outcome: string, text: string) =>
       tell('info', 'dry-run', { id, queueId, filter, outcome, text }),
 
+    /** What filters added to a queue with a message that was accepted; `isNew` is false where it was there already. */
+    published: (id: string, queueId: string | null, filter: string, queue: string, entry: string, isNew: boolean) =>
+      tell('info', 'published', { id, queueId, filter, queue, entry, isNew }),
+    storeOpened: (directory: string) => tell('info', 'store-opened', { directory }),
+    storeFailed: (directory: string, cause: string) => tell('error', 'store-failed', { directory, cause }),
+
     configurationBroken: (problem: Problem) =>
       tell('error', 'configuration-broken', { problem: formatProblem(problem) }),
     moreProblems: (problems: number) => tell('error', 'configuration-broken', { andMore: problems }),

@@ -75,7 +75,7 @@ export const metricDeclarations: readonly MetricDeclaration[] = [
   {
     ...{ name: 'failures', type: 'counter', unit: null, labels: ['kind'] },
     help: 'Messages that could not be decided, by the kind of failure; they are deferred unless a setting lets them pass.',
-    read: ({ tally }) => counts('kind', withKinds(failureKindNames, tally.failures)),
+    read: ({ tally }) => byKind('kind', withKinds(failureKindNames, tally.failures)),
   },
   {
     ...{ name: 'failures_passed', type: 'counter', unit: null, labels: [] },
@@ -220,12 +220,35 @@ export const metricDeclarations: readonly MetricDeclaration[] = [
     ...{ name: 'reloads', type: 'counter', unit: null, labels: ['result'] },
     help: 'Reloads that took over the configuration, and those that were refused because it was broken.',
     read: ({ configuration: { reloads, reloadsRefused } }) =>
-      counts('result', { 'taken-over': reloads, refused: reloadsRefused }),
+      byKind('result', { 'taken-over': reloads, refused: reloadsRefused }),
   },
   {
     ...{ name: 'configuration_load_time_seconds', type: 'gauge', unit: 'seconds', labels: [] },
     help: 'When the configuration in force was loaded, in seconds since the epoch.',
     read: ({ configuration: { loadedMs } }) => (loadedMs === null ? [] : one(loadedMs / 1000)),
+  },
+  {
+    ...{ name: 'store_usable', type: 'gauge', unit: null, labels: [] },
+    help: 'Whether the store of queues and TTL maps can be used: 0 after a failure to open it, 1 otherwise.',
+    read: ({ store: { state } }) => one(state === 'failed' ? 0 : 1),
+  },
+  {
+    ...{ name: 'store_requests', type: 'counter', unit: null, labels: [] },
+    help: 'Requests of filters about TTL maps, and about queues but for additions.',
+    read: ({ store: { counts } }) => one(counts.requests),
+  },
+  {
+    ...{ name: 'store_additions', type: 'counter', unit: null, labels: ['result'] },
+    help: 'Additions of filters to queues: published, known (published by an earlier delivery of the same message) or dropped, since the message was not accepted.',
+    read: ({ store: { counts } }) => {
+      const { published, known, dropped } = counts
+      return byKind('result', { published: published - known, known, dropped })
+    },
+  },
+  {
+    ...{ name: 'store_failures', type: 'counter', unit: null, labels: [] },
+    help: 'Requests to the store that failed, by its fault or that of the filter that made them.',
+    read: ({ store: { counts } }) => one(counts.failures),
   },
   {
     ...{ name: 'log_lines_dropped', type: 'counter', unit: null, labels: [] },
@@ -295,8 +318,8 @@ function one(value: number, ...labels: Labels): MetricSample[] {
   return [{ labels, value }]
 }
 
-function counts(label: string, byKind: Readonly<Record<string, number>>): MetricSample[] {
-  return Object.entries(byKind).map(([kind, count]) => sample(count, [label, kind]))
+function byKind(label: string, kinds: Readonly<Record<string, number>>): MetricSample[] {
+  return Object.entries(kinds).map(([kind, count]) => sample(count, [label, kind]))
 }
 
 function withKinds(

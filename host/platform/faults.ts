@@ -24,12 +24,18 @@ export const faultPoints = [
   'door.reply-written',
 ] as const
 
+/** Those of a message that adds to a queue: the first two after `chain.filter-start`, the others after `intake.decided`. */
+export const storePoints = ['store.staging', 'store.staged', 'store.publishing', 'store.published'] as const
+
+/** The name of a step with the store. */
+export type StorePoint = (typeof storePoints)[number]
+
 /** The name of one step. */
 export type FaultPoint = (typeof faultPoints)[number]
 
 /** Asked at each step; fails there if a test has said so. */
 export interface Faults {
-  at(point: FaultPoint): void
+  at(point: FaultPoint | StorePoint): void
   /** Asked before each operation of the file layer; `null` unless some fault concerns files. */
   readonly file: ((call: FileCall) => void) | null
 }
@@ -97,7 +103,7 @@ function parseFault(item: string): Fault {
   if (!isKnown || (since !== undefined && !isPoint(since)) || (code !== undefined && (!isFile || !isCode(code)))) {
     throw new Error(
       `fault "${item}" is not STEP=kill|stop|exit|throw|delay=MS|error=CODE[@N[:POINT]]; the points are ` +
-        `${faultPoints.join(' ')}, the other steps ${anyFile} ${fileSteps.join(' ')}, which alone have errors`,
+        `${[...faultPoints, ...storePoints].join(' ')}, the other steps ${anyFile} ${fileSteps.join(' ')}, which alone have errors`,
     )
   }
   return {
@@ -116,7 +122,7 @@ const grammar =
   /^(?<step>[A-Za-z.-]+)=(?:(?<act>kill|stop|exit|throw)|delay=(?<ms>[0-9]{1,6})|error=(?<code>[A-Z0-9]+))(?:@(?<visit>[0-9]{1,9})(?::(?<since>[a-z.-]+))?)?$/
 
 function isPoint(step: string): boolean {
-  return (faultPoints as readonly string[]).includes(step)
+  return ([...faultPoints, ...storePoints] as readonly string[]).includes(step)
 }
 
 function isCode(code: string): code is ErrorCode {

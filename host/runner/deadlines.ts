@@ -21,11 +21,15 @@ export interface Deadlines<Item extends Dated> {
 /** A deadline that is noticed so much too late was missed because the host stood still: answers may wait to be read. */
 const stoodStill = { lateMs: 1000, graceMs: 500 } as const
 
-/** Calls `expire` for each item that is still here `marginMs` after its deadline; it is then here no longer. */
+/**
+ * Calls `expire` for each item that is still here `marginMs` after its deadline; it is then here no longer. Where it throws,
+ * `failed` is told and the others have their turn all the same.
+ */
 export function watchDeadlines<Item extends Dated>(
   clock: Pick<Clock, 'monotonicMs' | 'after'>,
   marginMs: number,
   expire: (item: Item) => void,
+  failed: (thrown: unknown) => void = () => undefined,
 ): Deadlines<Item> {
   const items = new Set<Item>()
   let timer: Timer | null = null
@@ -61,7 +65,13 @@ export function watchDeadlines<Item extends Dated>(
     isGrace = false
     for (const item of due) items.delete(item)
     if (nextMs !== Infinity) setTimer(nextMs)
-    for (const item of due) expire(item)
+    for (const item of due) {
+      try {
+        expire(item)
+      } catch (thrown) {
+        failed(thrown)
+      }
+    }
   }
 
   return {

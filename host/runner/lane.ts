@@ -14,7 +14,8 @@ import { createFloodReport } from '../observe/flood-report.ts'
 import type { Timer } from '../platform/clock.ts'
 import type { Cgroups } from '../platform/cgroup.ts'
 import type { Platform } from '../platform/platform.ts'
-import type { LineServer } from './line-server.ts'
+import type { Line, LineServer } from './line-server.ts'
+import type { StoreDesk } from '../store/desk.ts'
 import { startRunner, type Runner } from './runner.ts'
 import { lossesOfRunner, lossesOfThread, type BlamedFilter, type Loss, type LostTicket } from './loss.ts'
 import { createRoster, gatherMs, type Thread } from './roster.ts'
@@ -111,6 +112,7 @@ export function openLane(
   platform: Platform,
   log: Events,
   events: LaneEvents,
+  desk: StoreDesk | null = null,
 ): Lane {
   const { clock, faults } = platform
   let state: LaneState = { kind: 'starting' }
@@ -199,7 +201,7 @@ export function openLane(
     }
   }
 
-  function receive(slot: number, frame: Record<string, unknown>): void {
+  function receive(slot: number, frame: Record<string, unknown>, line: Line): void {
     switch (frame['type']) {
       case 'loaded': {
         loadTimer?.cancel()
@@ -249,9 +251,19 @@ export function openLane(
           String(text).slice(0, 2000),
         )
       }
+      case 'store': {
+        const origin = { line, aliasOf: aliasAt, messageOf: (key: string) => messageOf(slot, key) }
+        return desk?.receive(frame, { ...origin, answer: (answer) => line.send(answer) })
+      }
       default:
         log.strayIgnored(plan.name, slot, 'a frame of unknown type')
     }
+  }
+
+  /** For what its filters ask of the stores: one that is answered, or out of time, adds nothing more. */
+  function messageOf(slot: number, key: string): Ticket | null {
+    const ticket = roster.get(slot)?.inHand.get(key)
+    return ticket === undefined || ticket.settled || ticket.expired ? null : ticket
   }
 
   function answer(slot: number, result: Record<string, unknown>): void {

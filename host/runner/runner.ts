@@ -16,7 +16,7 @@ import { isRecord, type ControlDown, type ControlUp, type JobFrame, type StartFr
 /** Everything a lane must know of its runner. No event comes after `ended`. */
 export interface RunnerEvents {
   /** A thread's line said something; frames are objects, otherwise unchecked. */
-  frame(slot: number, frame: Record<string, unknown>): void
+  frame(slot: number, frame: Record<string, unknown>, line: Line): void
   /** The thread's connection is gone. Its code may still run: only `threadGone` says that it does not. */
   lineClosed(slot: number, cause: string): void
   stalled(slot: number, stalled: boolean): void
@@ -167,7 +167,7 @@ export function startRunner(
     // A thread that was still on its way when the others were told.
     if (leaving) line.send({ type: 'leave' })
     line.onFrame = (frame) => {
-      if (!over) events.frame(slot, frame)
+      if (!over) events.frame(slot, frame, line)
     }
     line.onClose = (cause) => {
       if (lines.get(slot) === line) lines.delete(slot)

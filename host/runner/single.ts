@@ -15,6 +15,8 @@ import { describeThrown } from '../chain/failure.ts'
 import { loadChain, type LoadedChain } from '../chain/loader.ts'
 import { editTools } from '../edits.ts'
 import { systemFiles } from '../platform/files.ts'
+import { callStores, portMaps, setupStores } from '../store/filter-stores.ts'
+import { deadPort, type StorePort } from '../store/port.ts'
 import { createFrameReader, encodeFrames } from './frames.ts'
 import { registerOwnModules } from './resolve-hook.ts'
 import type { SingleDown, SingleUp } from './single-wire.ts'
@@ -26,6 +28,8 @@ const control = new Socket({ fd: 3 })
 const reader = createFrameReader()
 let chain: LoadedChain | null = null
 let messageLimits: ReadingLimits | undefined
+let storePort: StorePort = deadPort
+let maps = portMaps(storePort)
 
 // A module in an endless loop, or a debugger, keeps this thread from ever reading that the pipe is closed. It leads a
 // group of its own, with what modules started in it.
@@ -74,7 +78,11 @@ async function debug({ plan, host, port }: Task<'debug'>): Promise<void> {
   }
   inspector.waitForDebugger()
   messageLimits = plan.messageLimits
-  const loaded = await loadChain(plan, (alias) => logFor(alias, ''))
+  // Not for those that are only described.
+  const { memoryPort } = await import('../store/direct-port.ts')
+  storePort = memoryPort()
+  maps = portMaps(storePort)
+  const loaded = await loadChain(plan, (alias) => logFor(alias, ''), setupStores(storePort, maps))
   if ('problems' in loaded) {
     tell({ type: 'broken', problems: loaded.problems })
     return
@@ -97,6 +105,7 @@ async function run(loaded: LoadedChain, job: Task<'run'>): Promise<ChainOutcome>
     leave: () => undefined,
     ...editTools(systemFiles),
     messageLimits,
+    storesFor: (filter, isDry) => callStores(storePort, maps, { key: job.key, pair, filter, isDry }),
     logFor,
   }
   try {

@@ -16,6 +16,8 @@ import { createPoisonGuard, type PoisonPlan } from './poison-guard.ts'
 import { watchDeadlines } from './deadlines.ts'
 import { createRecycleJudge, type RecycleLimits, type RecycleReason } from './recycling.ts'
 import { createSoloLanes, type SoloLanes } from './solo.ts'
+import { createDesk } from '../store/desk.ts'
+import { noStores, type Stores } from '../store/stores.ts'
 import { Ticket, type RunResult } from './ticket.ts'
 
 /** What runs, and its limits. */
@@ -93,8 +95,10 @@ export function startSupervisor(
   server: LineServer,
   platform: Platform,
   log: Events,
+  stores: Stores = noStores,
 ): Supervisor {
-  const { clock, files } = platform
+  const { clock, files, faults } = platform
+  const desk = createDesk(stores, faults)
   let plan = first
   let draining = false
   const isDraining = (): boolean => draining
@@ -111,7 +115,9 @@ export function startSupervisor(
 
   /** Those that serve, and those that still finish what they have; and how many messages each has answered. */
   const lanes = new Map<Lane, { answered: number }>()
-  const deadlines = watchDeadlines(clock, deadlineMarginMs, expire)
+  const deadlines = watchDeadlines(clock, deadlineMarginMs, expire, (thrown) =>
+    log.bug('deadlines', thrown instanceof Error ? (thrown.stack ?? thrown.message) : describeThrown(thrown)),
+  )
   /** `freed` is told of each message that the lane is done with. */
   const open = (name: LanePlan['name'], from: SupervisorPlan, freed: (hasEnded: boolean) => void): Lane => {
     const alone = name === 'solo' ? { threads: 1, messagesPerThread: 1 } : {}
@@ -140,7 +146,14 @@ export function startSupervisor(
         if (reason !== null) void recycle(reason)
       },
     }
-    const lane = openLane({ ...from, ...alone, name, cgroups: groupsFor(from.cgroup) }, server, platform, log, events)
+    const lane = openLane(
+      { ...from, ...alone, name, cgroups: groupsFor(from.cgroup) },
+      server,
+      platform,
+      log,
+      events,
+      desk,
+    )
     lanes.set(lane, count)
     return lane
   }
@@ -173,6 +186,7 @@ export function startSupervisor(
       else if (loss.role === 'suspect') poison.suspected(ticket)
       return fail(ticket, next.failure)
     }
+    dropStaged(ticket)
     try {
       undoEdits(ticket.pair, ticket.pair.mark, files)
     } catch (thrown) {
@@ -250,7 +264,31 @@ export function startSupervisor(
     if (ticket.settled) return
     ticket.settled = true
     deadlines.remove(ticket)
-    ticket.tell(result)
+    const { staging } = ticket
+    const { outcome, failure } = result
+    const isAccepted = failure === null && (outcome?.verdict?.kind === 'pass' || outcome?.verdict?.kind === 'accept')
+    if (!isAccepted) dropStaged(ticket)
+    try {
+      ticket.tell(staging === null || !isAccepted ? result : { ...result, staging })
+    } catch (thrown) {
+      // It runs within the reading of a thread's line, whose other messages have nothing to do with it.
+      log.bug('supervisor', thrown instanceof Error ? (thrown.stack ?? thrown.message) : describeThrown(thrown))
+      staging?.drop()
+      tellFailure(ticket, describeThrown(thrown))
+    }
+  }
+
+  function tellFailure(ticket: Ticket, text: string): void {
+    try {
+      ticket.tell({ outcome: null, failure: { kind: 'internal', filter: null, text }, attempts: ticket.attempt })
+    } catch (thrown) {
+      log.bug('supervisor', describeThrown(thrown))
+    }
+  }
+
+  function dropStaged(ticket: Ticket): void {
+    ticket.staging?.drop()
+    ticket.staging = null
   }
 
   function expire(ticket: Ticket): void {

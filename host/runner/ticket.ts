@@ -2,6 +2,7 @@
 import type { ChainOutcome } from '../chain/chain.ts'
 import type { Failure } from '../chain/failure.ts'
 import type { OpenedPair } from '../pair.ts'
+import type { Staging } from '../store/staging.ts'
 
 /** Where a message may run: with others; alone on a thread; alone in a process of its own. */
 export type Company = 'any' | 'own-thread' | 'own-process'
@@ -28,6 +29,8 @@ export class Ticket {
   suspicions = 0
   /** Places of filters it must run without. */
   without: readonly number[] = noPlaces
+  /** What its filters have added to queues in this attempt. */
+  staging: Staging | null = null
   /** Its deadline is over: it never runs again. */
   expired = false
   /** True once answered: whatever comes later is ignored. */
@@ -59,4 +62,6 @@ export interface RunResult {
   /** Set where the message could not be decided. */
   readonly failure: Failure | null
   readonly attempts: number
+  /** What is to be published if the message is accepted, and dropped otherwise; left out where there is nothing. */
+  readonly staging?: Staging
 }

@@ -13,6 +13,8 @@ import { isFailureKind, type Failure } from '../chain/failure.ts'
 import type { LoadPlan, LoadedFilter } from '../chain/loader.ts'
 import type { EditMark } from '../edits.ts'
 import type { LoadProblem } from '../chain/load-problem.ts'
+import type { StoreAnswer } from '../store/desk.ts'
+import type { StoreFrame } from '../store/port.ts'
 
 /** Host -> runner: what to run. The first frame on the control pipe. */
 export interface StartFrame {
@@ -64,7 +66,11 @@ export type ControlUp =
   | { readonly type: 'stuck'; readonly slot: number }
 
 /** Host -> thread. */
-export type LineDown = { readonly type: 'run'; readonly jobs: readonly JobFrame[] } | { readonly type: 'leave' }
+export type LineDown =
+  | { readonly type: 'run'; readonly jobs: readonly JobFrame[] }
+  | { readonly type: 'leave' }
+  /** The answer to a request of this number. */
+  | StoreAnswer
 
 /** One message to run the chain over. */
 export interface JobFrame {
@@ -101,6 +107,8 @@ export type LineUp =
       readonly messageId: string
       readonly text: string
     }
+  /** A filter asks the stores; see store/requests.ts. */
+  | StoreFrame
 
 /** Limits on what one message may bring up from a thread. */
 const outcomeLimits = { trail: 1000, notes: 50, textChars: 2000 } as const

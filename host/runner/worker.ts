@@ -11,11 +11,13 @@ import type { FilterLog } from '../../courier-compat/filter.ts'
 import { failedOutcome, runChain, type ChainOutcome, type ChainTools } from '../chain/chain.ts'
 import { describeThrown } from '../chain/failure.ts'
 import { isBundled, loadChain, type LoadedChain, type LoadPlan } from '../chain/loader.ts'
-import { editTools } from '../edits.ts'
+import { editTools, type Pair } from '../edits.ts'
 import { createRateLimit } from '../observe/rate-limit.ts'
 import { systemClock, type Timer } from '../platform/clock.ts'
 import { parseFaults, type Faults } from '../platform/faults.ts'
 import { systemFiles } from '../platform/files.ts'
+import { callStores, portMaps, setupStores } from '../store/filter-stores.ts'
+import { createLinePort, type LinePort, type StoreFrame } from '../store/port.ts'
 import { createFrameReader, encodeFrames } from './frames.ts'
 import { beatIntervalMs, openPulse, type PulseWriter } from './pulse.ts'
 import { paceLooks, watchRealm } from './realm-watch.ts'
@@ -57,12 +59,16 @@ export default async function serve(task: ThreadTask): Promise<void> {
   broken.catch(() => undefined)
   const up = createUplink(line)
   const logFor = createThreadLog(up, task.linesPerSecond)
+  const port = createLinePort((frame) => up.ask(frame))
+  const maps = portMaps(port)
+  const down = readDown(line, port)
   up.send({ type: 'hello', token: task.token, slot: task.slot })
 
-  const loaded = await Promise.race([loadChain(task.plan, (alias) => logFor(alias, '')), broken])
+  const loading = loadChain(task.plan, (alias) => logFor(alias, ''), setupStores(port, maps))
+  const loaded = await Promise.race([loading, down.broken, broken])
   if ('problems' in loaded) {
     up.send({ type: 'broken', problems: loaded.problems })
-    await Promise.race([new Promise<never>(() => undefined), broken])
+    await Promise.race([down.broken, broken])
     return
   }
   timers.ownFiles(loaded.described.map(({ file }) => file))
@@ -74,6 +80,7 @@ export default async function serve(task: ThreadTask): Promise<void> {
     pulse,
     timers,
     faults: parseFaults(task.faults),
+    storesFor: (key, pair) => (filter, isDry) => callStores(port, maps, { key, pair, filter, isDry }),
     shared: {
       monotonicMs: () => performance.now(),
       cpuMs: threadCpuMs,
@@ -84,7 +91,7 @@ export default async function serve(task: ThreadTask): Promise<void> {
     },
   }
   try {
-    await Promise.race([serveJobs(line, up, loaded, tools), broken])
+    await Promise.race([serveJobs(down, up, loaded, tools), down.broken, broken])
     await loaded.close((alias, text) => logFor(alias, '').error(text))
     up.flush()
   } finally {
@@ -120,10 +127,48 @@ function createBeats(pulse: PulseWriter, wakes: MessagePort): { stop(): void } {
   }
 }
 
-/** Resolves once the host said `leave` and the last message is answered. */
-function serveJobs(line: Socket, up: Uplink, chain: LoadedChain, tools: ThreadTools): Promise<void> {
-  const { faults, timers } = tools
+/** What comes down the line. Answers of the stores are handed on at once: filters may wait for them while they are loaded. */
+interface Downlink {
+  /** From now on messages are handed on, those that came before first. */
+  serve(run: (jobs: readonly JobFrame[]) => void, leave: () => void): void
+  /** Rejects when something came that is no frame. */
+  readonly broken: Promise<never>
+}
+
+function readDown(line: Socket, port: LinePort): Downlink {
   const reader = createFrameReader()
+  const { promise: broken, reject } = Promise.withResolvers<never>()
+  broken.catch(() => undefined)
+  const early: LineDown[] = []
+  let take = (frame: LineDown): void => void early.push(frame)
+  line.setEncoding('utf8')
+  line.on('data', (text: string) => {
+    try {
+      for (const frame of reader.push(text)) {
+        if (!isRecord(frame)) throw new Error('the host sent a frame that is no object')
+        const down = frame as unknown as LineDown
+        if (down.type === 'store') port.receive(down)
+        else take(down)
+      }
+    } catch (thrown) {
+      reject(thrown instanceof Error ? thrown : new Error(String(thrown)))
+    }
+  })
+  return {
+    broken,
+    serve: (run, leave) => {
+      take = (frame) => {
+        if (frame.type === 'run') run(frame.jobs)
+        else leave()
+      }
+      for (const frame of early.splice(0)) take(frame)
+    },
+  }
+}
+
+/** Resolves once the host said `leave` and the last message is answered. */
+function serveJobs(down: Downlink, up: Uplink, chain: LoadedChain, tools: ThreadTools): Promise<void> {
+  const { faults, timers } = tools
   return new Promise((resolve, reject) => {
     let running = 0
     let leaving = false
@@ -154,21 +199,16 @@ function serveJobs(line: Socket, up: Uplink, chain: LoadedChain, tools: ThreadTo
       const sinceMs = performance.now()
       for (const job of jobs) run(job, cpuMs === null ? null : cpuMs + performance.now() - sinceMs)
     }
-    line.setEncoding('utf8')
-    line.on('data', (text: string) => {
-      try {
-        for (const frame of reader.push(text)) {
-          if (!isRecord(frame)) throw new Error('the host sent a frame that is no object')
-          const down = frame as unknown as LineDown
-          if (down.type === 'leave') leaving = true
-          // The host ends an unclean thread, and has these run elsewhere.
-          else if (!up.isUnclean()) runAll(down.jobs)
-        }
+    down.serve(
+      (jobs) => {
+        // The host ends an unclean thread, and has these run elsewhere.
+        if (!up.isUnclean()) runAll(jobs)
+      },
+      () => {
+        leaving = true
         endIfDone()
-      } catch (thrown) {
-        reject(thrown instanceof Error ? thrown : new Error(String(thrown)))
-      }
-    })
+      },
+    )
   })
 }
 
@@ -179,11 +219,12 @@ async function runJob(
   tools: ThreadTools,
 ): Promise<ChainOutcome> {
   try {
-    const { number, messageId, attempt, leftMs, without, bodyPath, controlPaths, contents, mark } = job
+    const { key, number, messageId, attempt, leftMs, without, bodyPath, controlPaths, contents, mark } = job
+    const pair = { bodyPath, controlPaths }
     return await runChain(
       chain.filters,
-      { pair: { bodyPath, controlPaths }, messageId, attempt, leftMs, without, contents, mark, cpuMs },
-      toolsFor(number, tools),
+      { pair, messageId, attempt, leftMs, without, contents, mark, cpuMs },
+      { ...toolsFor(number, tools), storesFor: tools.storesFor(key, pair) },
     )
   } catch (thrown) {
     return failedOutcome(describeThrown(thrown))
@@ -202,7 +243,8 @@ interface ThreadTools {
   readonly pulse: PulseWriter
   readonly timers: TimerWatch
   readonly faults: Faults
-  readonly shared: Omit<ChainTools, 'enter' | 'leave'>
+  readonly storesFor: (key: string, pair: Pair) => NonNullable<ChainTools['storesFor']>
+  readonly shared: Omit<ChainTools, 'enter' | 'leave' | 'storesFor'>
 }
 
 /** The chain's tools for one message. */
@@ -229,6 +271,8 @@ function threadCpuMs(): number | null {
 
 interface Uplink {
   send(frame: LineUp): void
+  /** Asks the stores: at once, outcomes that wait for the end of the turn go on waiting. */
+  ask(frame: StoreFrame): void
   /** From now on `look` is asked before outcomes are sent: what the messages left behind in the thread, or `null`. */
   watch(look: () => string | null): void
   /** Something was left behind: the thread is about to be ended. */
@@ -272,6 +316,7 @@ function createUplink(line: Socket): Uplink {
       flush()
       write([frame])
     },
+    ask: (frame) => write([frame]),
     watch: (to) => (look = to),
     isUnclean: () => isUnclean,
     began: () => {

@@ -47,6 +47,13 @@ export interface DepotServer {
   readonly close: () => Promise<void>
 }
 
+/** Whether a client has said that it waits before it sends its body, and was not told to send it. */
+interface Expecting {
+  isExpecting: boolean
+}
+
+const lingerMs = 2000
+
 /**
  * Serves a depot. The depot stays open when the server closes.
  * Errors: DEPOT_OPTION for an address that is not local, a token that is too short, or a path where something is; those of `listen`.
@@ -73,31 +80,34 @@ export async function serveDepot(
   server.maxConnections = limits.connections
   server.timeout = limits.idleMs
 
-  const work = async (request: IncomingMessage, response: ServerResponse, isAsked: boolean): Promise<Answer> => {
+  const work = async (request: IncomingMessage, response: ServerResponse, expecting: Expecting): Promise<Answer> => {
     const gone = new AbortController()
     response.once('close', () => gone.abort(new Error('the client went')))
     guard?.(request.headers, host, port)
     const { operationId, path, query, body } = routeOf(request.method ?? '', request.url ?? '')
     // The client waits for this before it sends its body: what can be refused without it was refused.
-    if (isAsked) response.writeContinue()
+    if (expecting.isExpecting) response.writeContinue()
+    expecting.isExpecting = false
     const json = body === null ? {} : await readJson(request, body, limits)
     const signal = AbortSignal.any([gone.signal, closing.signal])
     return calls[operationId]({ depot, request, path, query, body: json, limits, signal, load })
   }
-  const serve = async (request: IncomingMessage, response: ServerResponse, isAsked: boolean): Promise<void> => {
+  const serve = async (request: IncomingMessage, response: ServerResponse, isExpecting: boolean): Promise<void> => {
+    const expecting = { isExpecting }
     let answer: Answer
     try {
-      answer = await work(request, response, isAsked)
+      answer = await work(request, response, expecting)
     } catch (error) {
       const { status, headers, body, isOurs } = tellProblem(error)
       if (isOurs && !response.destroyed) onError(error)
       answer = { status, headers: { ...headers, 'content-type': 'application/problem+json' }, json: body }
     }
-    const isOut = await send(request, response, answer, closing.signal.aborted)
+    // Whether the body comes that was not asked for is not known: what follows could be taken for it.
+    const isOut = await send(request, response, answer, closing.signal.aborted || expecting.isExpecting)
     if (!isOut) await answer.undo?.()
   }
-  const start = (request: IncomingMessage, response: ServerResponse, isAsked: boolean): void => {
-    serve(request, response, isAsked).catch((error: unknown) => {
+  const start = (request: IncomingMessage, response: ServerResponse, isExpecting: boolean): void => {
+    serve(request, response, isExpecting).catch((error: unknown) => {
       onError(error)
       response.destroy()
     })
@@ -146,8 +156,7 @@ async function send(
     ...{ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' },
     ...(text === null ? {} : { 'content-type': 'application/json' }),
     ...(length === null ? {} : { 'content-length': length }),
-    // What was not read of a body stands between this answer and the next request.
-    ...(isLast || !request.complete ? { connection: 'close' } : {}),
+    ...(isLast ? { connection: 'close' } : {}),
     ...headers,
   })
   if (content !== undefined) {
@@ -169,11 +178,15 @@ async function send(
   return isOut
 }
 
-/** The rest of a body is thrown away for a moment: a connection closed at once could take the answer along. */
+/**
+ * The rest of a body is thrown away for a moment, and the connection with it that still sends then. Closed at once, it could take
+ * the answer along.
+ */
 function linger(request: IncomingMessage): void {
-  request.unpipe()
   request.resume()
   const { socket } = request
-  const timer = setTimeout(() => socket.destroy(), 1000)
-  socket.once('close', () => clearTimeout(timer))
+  const timer = setTimeout(() => socket.destroy(), lingerMs)
+  const end = (): void => clearTimeout(timer)
+  request.once('end', end)
+  socket.once('close', end)
 }

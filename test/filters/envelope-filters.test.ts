@@ -8,6 +8,7 @@ import * as logAliases from '../../filters/log_aliases.ts'
 import * as whitelistBlock from '../../filters/whitelist_block.ts'
 import * as whitelistRelayclients from '../../filters/whitelist_relayclients.ts'
 import { makeCourierFolder, settingE0, writeCourierFiles } from '../helpers/courier-folder.ts'
+import { deadSetupStores } from '../../host/store/filter-stores.ts'
 import { makeContext, makeLog } from '../helpers/filter-context.ts'
 import { makePair, type Pair, type PairOptions } from '../helpers/pair.ts'
 
@@ -29,7 +30,14 @@ async function start(module: FilterModule, settings: Readonly<Record<string, Set
   const { log, lines } = makeLog()
   const defaults = Object.entries(module.settings ?? {}).map(([name, { default: value }]) => [name, value] as const)
   const values = { ...Object.fromEntries(defaults), ...settings }
-  await module.initFilter?.({ name: 'x', alias: 'x', settings: values, log, state: '/nonexistent' })
+  await module.initFilter?.({
+    name: 'x',
+    alias: 'x',
+    settings: values,
+    log,
+    state: '/nonexistent',
+    stores: deadSetupStores,
+  })
   return lines
 }
 

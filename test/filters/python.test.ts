@@ -22,6 +22,7 @@ import type { FilterContext, FilterSetup, SettingValue } from '../../courier-com
 import { settingDefaults } from '../../courier-compat/setting-value.ts'
 import type * as pythonModule from '../../filters/python.ts'
 import { abortGraceMs } from '../../host/chain/chain.ts'
+import { deadSetupStores } from '../../host/store/filter-stores.ts'
 import { makeContext, makeLog } from '../helpers/filter-context.ts'
 import { makePair, type Pair, type PairOptions } from '../helpers/pair.ts'
 import { fixtures, interpreter, noPython, pidsIn, runs } from '../helpers/python.ts'
@@ -66,7 +67,7 @@ async function load(t: Test, folder: string, settings: Record<string, SettingVal
   const state = join(folder, 'state')
   mkdirSync(state, { recursive: true, mode: 0o700 })
   const values = { ...settingDefaults(module.settings), path: [join(folder, 'site')], ...settings }
-  const setup: FilterSetup = { name: 'python', alias, settings: values, log, state }
+  const setup: FilterSetup = { name: 'python', alias, settings: values, log, state, stores: deadSetupStores }
   await module.initFilter(setup as Parameters<typeof pythonModule.initFilter>[0])
   const close = async (): Promise<void> => {
     await module.closeFilter()

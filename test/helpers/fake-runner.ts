@@ -3,7 +3,8 @@ import { EventEmitter } from 'node:events'
 import { connect } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { Spawner } from '../../host/platform/spawner.ts'
-import type { ControlDown, ControlUp, JobFrame, StartFrame } from '../../host/runner/wire.ts'
+import type { ControlDown, ControlUp, JobFrame, LineDown, StartFrame } from '../../host/runner/wire.ts'
+import type { StoreAnswer } from '../../host/store/desk.ts'
 import { until } from './until.ts'
 
 /** What a test does in a runner's place. */
@@ -27,6 +28,8 @@ export interface FakeThread {
   readonly slot: number
   /** The messages it was given so far. */
   readonly jobs: readonly JobFrame[]
+  /** What the stores have answered so far. */
+  readonly answers: readonly StoreAnswer[]
   /** Waits for the n-th message, counted from 0. */
   job(n: number): Promise<JobFrame>
   /** Whether it was told to leave. */
@@ -102,6 +105,7 @@ function playRunner(
     end: (signal) => void child.emit('exit', null, signal),
     thread: (slot, { loads = true, token = start.token } = {}) => {
       const jobs: JobFrame[] = []
+      const answers: StoreAnswer[] = []
       const line = connect(start.linePath)
       const read = createLineReader()
       let open = true
@@ -110,9 +114,10 @@ function playRunner(
       line.on('error', () => undefined)
       line.on('close', () => (open = false))
       line.on('data', (text: string) => {
-        for (const frame of read(text) as { readonly type: string; readonly jobs?: JobFrame[] }[]) {
-          jobs.push(...(frame.jobs ?? []))
-          leaving ||= frame.type === 'leave'
+        for (const frame of read(text) as LineDown[]) {
+          if (frame.type === 'run') jobs.push(...frame.jobs)
+          else if (frame.type === 'store') answers.push(frame)
+          else leaving = true
         }
       })
       const send = (frame: unknown): void => void line.write(`${JSON.stringify(frame)}\n`)
@@ -122,7 +127,7 @@ function playRunner(
       }))
       if (loads) send({ type: 'loaded', filters, warnings: [] })
       return {
-        ...{ slot, jobs, send, isLeaving: () => leaving },
+        ...{ slot, jobs, answers, send, isLeaving: () => leaving },
         job: (n) => until(`message ${n} of thread ${slot}`, () => jobs[n], 3000),
         write: (text) => void line.write(text),
         isOpen: () => open,

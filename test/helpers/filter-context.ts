@@ -3,6 +3,7 @@ import { filterMessage } from '../../courier-compat/filter-message.ts'
 import { readControl } from '../../courier-compat/control.ts'
 import type { FilterContext, FilterLog, FilterSetup } from '../../courier-compat/filter.ts'
 import type { SettingValue } from '../../courier-compat/setting.ts'
+import { deadSetupStores, deadStores } from '../../host/store/filter-stores.ts'
 
 /** A log that keeps its lines, each with its level in front: `info: text`. */
 export function makeLog(): { readonly lines: string[]; readonly log: FilterLog } {
@@ -20,7 +21,9 @@ export function makeContext(
   bodyPath = '',
 ): { context: FilterContext; lines: string[] } {
   const { lines, log } = makeLog()
+  const { stores } = deadStores(0, false)
   const context: FilterContext = {
+    ...{ stores, ttl: stores.ttl, queue: stores.queue },
     id: readControl(controlPaths).id,
     attempt: 1,
     signal: new AbortController().signal,
@@ -45,5 +48,5 @@ export function makeSetup(
   settings: Readonly<Record<string, SettingValue>> = {},
   state = '/nonexistent',
 ): FilterSetup {
-  return { name, alias: name, settings, log: makeLog().log, state }
+  return { name, alias: name, settings, log: makeLog().log, state, stores: deadSetupStores }
 }

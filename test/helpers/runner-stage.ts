@@ -14,6 +14,7 @@ import type * as lineServerModule from '../../host/runner/line-server.ts'
 import type * as supervisorModule from '../../host/runner/supervisor.ts'
 import type { Supervisor, SupervisorPlan } from '../../host/runner/supervisor.ts'
 import type { RunResult } from '../../host/runner/ticket.ts'
+import { noStores, type Stores } from '../../host/store/stores.ts'
 import { fakeRunners, type FakeRunner } from './fake-runner.ts'
 import { makePair } from './pair.ts'
 import { importWithout } from './without.mjs'
@@ -58,6 +59,7 @@ export async function openRunnerStage(
   t: Test,
   changes: Partial<SupervisorPlan> = {},
   without: readonly string[] = [],
+  stores: Stores = noStores,
 ): Promise<RunnerStage> {
   const { openLineServer } = (await importWithout('host/runner/line-server.ts', without)) as typeof lineServerModule
   const { startSupervisor } = (await importWithout('host/runner/supervisor.ts', without)) as typeof supervisorModule
@@ -80,7 +82,7 @@ export async function openRunnerStage(
     ...{ linesPerSecond: 100, maxWaiting: 10, faults: '' },
     ...changes,
   }
-  const supervisor = startSupervisor(plan, lines, platform, events)
+  const supervisor = startSupervisor(plan, lines, platform, events, stores)
   t.teardown(async () => {
     await Promise.all(asked)
     const drained = supervisor.drain(9000)

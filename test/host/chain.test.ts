@@ -989,6 +989,7 @@ t.test('failures: what the mail server hears', (t) => {
     overloaded: '451 4.3.2 Mail filter is too busy, try again later (M1)',
     broken: '451 4.3.5 Mail filter is not configured correctly, try again later (M1)',
     stopping: '451 4.3.2 Mail filter is being restarted, try again later (M1)',
+    store: '451 4.3.0 Local policy check failed, try again later (M1)',
     changed: '451 4.3.0 Message files were changed, try again later (M1)',
     pair: '451 4.3.0 Message files are not usable, try again later (M1)',
     internal: '451 4.3.0 Mail filter failed, try again later (M1)',

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { SettingSchema } from '../../courier-compat/setting.ts'
 import { commands } from '../../host/cli/index.ts'
+import { commands as postofficeCommands } from '../../filters/postoffice/cli/index.ts'
 import { hostSchemas } from '../../host/config/settings.ts'
 import { escapeText, helpPage, markdownPage, parseHelp, settingsPage, type PageFrame } from '../../tools/man-page.ts'
 import { manualPages } from '../../tools/man-pages.ts'
@@ -29,10 +30,12 @@ function shown(page: string): string {
 }
 
 void t.test('every command has a page that says what its help says', (t) => {
-  for (const { name, summary, help } of commands.values()) {
-    const file = [...pages.keys()].find((file) => file.replace(/\.[18]$/, '') === `nodefilter-${name}`)
+  const of = (program: string) => (command: { name: string; summary: string; help: string }) => ({ ...command, program })
+  const all = [...[...commands.values()].map(of('nodefilter')), ...postofficeCommands.map(of('postoffice'))]
+  for (const { name, summary, help, program } of all) {
+    const file = [...pages.keys()].find((file) => file.replace(/\.[18]$/, '') === `${program}-${name}`)
     const page = shown(pages.get(file ?? '') ?? '')
-    t.match(page, `nodefilter-${name} - ${summary}`, `${name}: ${file ?? 'no page'}`)
+    t.match(page, `${program}-${name} - ${summary}`, `${name}: ${file ?? 'no page'}`)
     const { synopsis, blocks } = parseHelp(help)
     for (const line of synopsis) t.match(page, line.replace(/ +/g, ' '), name)
     for (const option of help.match(/(?<![A-Za-z-])--[a-z][a-z-]+/g) ?? []) t.match(page, option, `${name} ${option}`)
@@ -47,7 +50,7 @@ void t.test('every command has a page that says what its help says', (t) => {
         t.ok(page.includes(plain), `${name}: ${plain}`)
       }
     }
-    const optionLines = help.split('\n').filter((line) => /^\s+(?:-[a-z], )?--/.test(line))
+    const optionLines = help.split('\n').filter((line) => /^\s+(?:-[A-Za-z], )?--/.test(line))
     const terms = blocks.filter(({ kind, term }) => kind === 'term' && term.startsWith('-'))
     t.equal(terms.length, optionLines.length, `${name}: each option is an entry of its own`)
     t.strictSame(

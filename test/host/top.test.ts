@@ -12,6 +12,7 @@ import type { Asked } from '../../host/control/client.ts'
 import { statusFormat, type HostStatus } from '../../host/control/status.ts'
 import { spreadBoundsMs, type FilterTally, type Spread } from '../../host/observe/tally.ts'
 import { nodefilter } from '../helpers/command.ts'
+import { noStores } from '../../host/store/stores.ts'
 import { makeClock } from '../helpers/fake-clock.ts'
 import { makePlace, startHost, startStream } from '../helpers/host-process.ts'
 import { until } from '../helpers/until.ts'
@@ -44,6 +45,7 @@ function statusOf(
   return {
     ...{ format: statusFormat, version: '1.2.3', node: 'v24.0.0', pid: 4711, instance: 'one', phase: 'serving' },
     ...{ startedMs: 0, uptimeMs, stateDirectory: '/s', canRestart: true, inHand: 8, waiting: 3, maxWaiting: 500 },
+    store: noStores.status(),
     configuration: {
       ...{ directory: '/c', files: [], filters: [], loadedMs: 0, reloads: 0, reloadsRefused: 0, refusedReload: null },
       ...{ problems: [], needRestart: [] },

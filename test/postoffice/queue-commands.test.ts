@@ -140,6 +140,13 @@ t.test('queues', async (t) => {
   t.match(await run(['queues', '--store', join(folder, 'nowhere')]), { code: 66, err: /there is no depot in/ })
   t.notOk(existsSync(join(folder, 'nowhere')), 'a mistyped name makes no depot')
   t.match(await run(['queues', 'make', 'first', '--store', 'made'], { currentDirectory: folder }), { code: 0 })
+  t.equal(statSync(join(folder, 'made')).mode & 0o7777, 0o700)
+  const group = String(process.getgid?.())
+  t.match(await run(['queues', 'make', 'first', '--store', 'shared', '--group', group], { currentDirectory: folder }), {
+    code: 0,
+  })
+  t.equal(statSync(join(folder, 'shared')).mode & 0o7777, 0o2770)
+  t.match(await command('queues', 'make', 'x', '--group', 'no such group'), { code: 64, err: /there is no such group/ })
 })
 
 t.test('list and show', async (t) => {
@@ -449,6 +456,21 @@ t.test('as processes', async (t) => {
     t.equal(code, 75)
     t.match(await queue.counts(), { ready: 0, leased: 0 })
   })
+
+  const isRoot = process.getuid?.() === 0
+  t.test(
+    'another user may not, and hears so',
+    { skip: isRoot ? false : 'only root can be another user' },
+    async (t) => {
+      const ended = await new Promise<Said>((resolve) => {
+        const args = [main, 'queues', '--store', store]
+        const child = execFile(process.execPath, args, { uid: 65_534, gid: 65_534 }, (_, out, err) =>
+          resolve({ code: child.exitCode ?? -1, out, err }),
+        )
+      })
+      t.match(ended, { code: 77, out: '', err: /EACCES/ })
+    },
+  )
 
   t.test('a message that nobody can be told of is let go at once', async (t) => {
     const child = spawn(process.execPath, [main, 'receive', 'in', '--wait', '60', '--json', '--store', store])

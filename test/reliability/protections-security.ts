@@ -52,8 +52,13 @@ export const securityProtections: Readonly<Record<string, Protection>> = {
   },
   "a runner has no descriptor of the host's": {
     file: 'host/platform/spawner.ts',
-    find: "stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })",
+    find: "stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...others] })",
     instead: "stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'inherit', 'inherit', 2] })",
+  },
+  "a runner has no descriptor of the store's": {
+    file: 'host/platform/spawner.ts',
+    find: 'open.includes(index + 4) ? nowhere : ',
+    instead: '',
   },
   // R19: where the state may lie.
   'a state folder on a remote file system is refused': {

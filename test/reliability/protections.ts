@@ -11,6 +11,7 @@ import { isolationProtections } from './protections-isolation.ts'
 import { messageProtections } from './protections-message.ts'
 import { quarantineProtections } from './protections-quarantine.ts'
 import { securityProtections } from './protections-security.ts'
+import { storeProtections } from './protections-store.ts'
 import { supervisionProtections } from './protections-supervision.ts'
 
 /** By name, in the order of the tests that use them. */
@@ -23,6 +24,7 @@ export const protections: Readonly<Record<string, Protection>> = {
   ...addressProtections,
   ...quarantineProtections,
   ...messageProtections,
+  ...storeProtections,
   // R11: a stop under load.
   'socket stays at stop': {
     file: 'host/doors/courierfilter/door.ts',

@@ -21,7 +21,7 @@ import { systemClock } from '../../host/platform/clock.ts'
 import type { Files } from '../../host/platform/files.ts'
 import type * as stateFolderModule from '../../host/state-folder.ts'
 import { nodefilter } from '../helpers/command.ts'
-import { makePlace, orders, startHost, startStream } from '../helpers/host-process.ts'
+import { childrenOf, makePlace, orders, startHost, startStream } from '../helpers/host-process.ts'
 import { until } from '../helpers/until.ts'
 import { importWithout } from '../helpers/without.mjs'
 import { createFindings, testPromise, type Check } from './check.ts'
@@ -62,6 +62,13 @@ export function doFilter(bodyPath) {
 }
 `
 
+/** Has the host open its store. */
+const storing = `export async function doFilter(bodyPath, controlPaths, context) {
+  await context.ttl('seen').firstSeen('x')
+  return ''
+}
+`
+
 interface Found {
   readonly descriptors: readonly string[]
   readonly names: readonly string[]
@@ -85,13 +92,22 @@ const isOfTestRunner = (name: string): boolean =>
 
 const reachable: Check = async (t, without) => {
   const { seen, expect } = createFindings()
-  const place = makePlace(t, 'act', 'probe')
+  const place = makePlace(t, 'act', 'storing', 'probe')
   place.filter('probe.mjs', probe)
+  place.filter('storing.mjs', storing)
   const env = { DATABASE_PASSWORD: 'x', NODE_OPTIONS: '--no-deprecation', LD_BIND_NOW: '1', SSH_AUTH_SOCK: '/nowhere' }
   // What whoever started the tests left open goes down to every process.
   const inherited = new Set(linksOf('self'))
   const host = startHost(t, place, { without, env, set: [`log.file=${place.at('log')}`, 'runner.threads=1'] })
   await host.ready()
+  const storingAnswer = await host.ask(place.pair())
+  expect(storingAnswer === '200 Ok\n', `the store is not opened: ${storingAnswer}`)
+  const stores = linksOf(host.pid).filter((link) => link.endsWith('.mdb'))
+  expect(stores.length > 0, 'the host has no store open')
+  // The runner that the probe meets was started while the store was open.
+  const [first = 0] = childrenOf(host.pid)
+  process.kill(first, 'SIGKILL')
+  await until('another runner', () => host.ask(place.pair()).then((reply) => reply === '200 Ok\n', () => false))
   const stream = startStream(host)
   // Another message waits in the same thread while the probe looks around.
   const neighbour = host.ask(place.pair({ content: orders({ act: `hold ${place.at('go')}` }) }))
@@ -135,6 +151,7 @@ const reachable: Check = async (t, without) => {
 testPromise('R31 a filter and its children have no descriptor and no environment of the host', reachable, [
   { without: ['a runner has a small environment'], sees: /^a filter has DATABASE_PASSWORD in its environment/ },
   { without: ["a runner has no descriptor of the host's"], sees: /^a filter has a descriptor of the host's: / },
+  { without: ["a runner has no descriptor of the store's"], sees: /^a filter has a descriptor of the host's: .*\.mdb/ },
 ])
 
 /** R19, with a file layer that says where the folder lies. */

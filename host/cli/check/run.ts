@@ -15,6 +15,7 @@ import { startDebugRunner, type DebugAddress, type DebugState } from '../../runn
 import type { LaneState } from '../../runner/lane.ts'
 import type { RunResult } from '../../runner/ticket.ts'
 import { writePair } from '../../spool.ts'
+import type { Addition } from '../../store/staging.ts'
 import { exitCodes, type CommandIo } from '../command.ts'
 import { openLoadedChain } from '../loaded-chain.ts'
 import { formatTable } from '../table.ts'
@@ -148,6 +149,8 @@ interface Report {
   readonly failure: string | null
   readonly trail: readonly TrailStep[]
   readonly notes: Readonly<Record<string, string>>
+  /** What filters added to queues, where the message is accepted. */
+  readonly additions: readonly Addition[]
 }
 
 async function runMessages(
@@ -174,7 +177,7 @@ async function runMessages(
   return reports
 }
 
-function reportOn(message: string, { outcome, failure }: RunResult, ms: number): Report {
+function reportOn(message: string, { outcome, failure, staging }: RunResult, ms: number): Report {
   const verdict = failure === null ? (outcome?.verdict ?? null) : null
   return {
     message,
@@ -187,6 +190,7 @@ function reportOn(message: string, { outcome, failure }: RunResult, ms: number):
     failure: failure === null ? null : `${failure.filter === null ? '' : `${failure.filter}: `}${failure.text}`,
     trail: outcome?.trail ?? [],
     notes: Object.fromEntries(outcome?.notes ?? []),
+    additions: staging?.list() ?? [],
   }
 }
 
@@ -198,13 +202,18 @@ function table(reports: readonly Report[]): string {
   return formatTable(['message', 'filters', 'verdict', 'ms', 'reply or cause'], rows)
 }
 
-/** What the table has no room for: why a filter failed that may, and what one on trial would have answered. */
-function remarks({ message, failure, trail }: Report): string[] {
-  return trail.flatMap(({ filter, outcome, dryRun, text }) => {
+/** What the table has no room for: why a filter failed that may, what one on trial would have answered, what is added to queues. */
+function remarks({ message, failure, trail, additions }: Report): string[] {
+  const added = additions.map(
+    ({ filter, queue, octets }) =>
+      `${message}: ${filter} would add ${octets} octets to the queue ${JSON.stringify(queue)}\n`,
+  )
+  const said = trail.flatMap(({ filter, outcome, dryRun, text }) => {
     if (text === null || (failure !== null && outcome === 'failed' && !dryRun)) return []
     const said = outcome === 'failed' ? `failed, which it may: ${text}` : `would have answered: ${text}`
     return [`${message}: ${filter}${dryRun ? ', on trial,' : ''} ${said}\n`]
   })
+  return [...said, ...added]
 }
 
 function readProblem(file: string): string | null {

@@ -14,6 +14,7 @@ const meanings: Readonly<Record<FailureKind, string>> = {
   overloaded: 'more messages waited than [host] max_waiting allows.',
   broken: 'the configuration, a filter or the state folder is broken; "nodefilter courier doctor" says what.',
   stopping: 'the host was being stopped or started anew.',
+  store: 'what its filters had added to queues could not be put there; "store-failed" in the log may say why.',
   changed: 'its files were changed by somebody else while the filters ran.',
   pair: 'its files were not what a mail server hands over, or could not be read.',
   internal: 'the host itself failed, which is a fault of nodefilter.',

@@ -3,6 +3,7 @@ import { asciiJson } from '../../../../courier-compat/ascii-json.ts'
 import type { Depot, QueueCounts, QueueSettings } from '../../../../queue-store/index.ts'
 import { isDepotError } from '../../../../queue-store/index.ts'
 import { exitCodes, usageError, type Command, type CommandIo } from '../command.ts'
+import { groupNumber } from './group.ts'
 import { countOf, spanText, table, visible } from './text.ts'
 import { withDepot } from './with-depot.ts'
 import { choiceOf, numberOf, readWords, splitVerb, type Words } from './words.ts'
@@ -11,7 +12,7 @@ const name = 'queues'
 
 const help = `usage: postoffice queues [--json]
        postoffice queues make NAME [--order ORDER] [--max-deliveries N] [--first-retry SECONDS] [--retry-factor N]
-                              [--max-retry SECONDS] [--remember SECONDS]
+                              [--max-retry SECONDS] [--remember SECONDS] [--group GROUP]
        postoffice queues rename OLD NEW
        postoffice queues remove NAME [--with-messages]
 
@@ -32,6 +33,7 @@ remove  Removes a queue that holds no message in whatever state.
       --retry-factor N       by which it grows with each further one (default 2)
       --max-retry SECONDS    and where that ends (default 3600)
       --remember SECONDS     how long idempotency keys are remembered (default 86400)
+      --group GROUP          name or number of the group that shares the depot, where this makes a new one
       --with-messages        removes the messages too
 
 Exit status: 0 done; 64 wrong usage; 66 there is no such queue or depot; 69 it holds messages, or the new name is taken; 75 try
@@ -103,12 +105,15 @@ function queueTable(queues: readonly Shown[]): string {
 
 async function make(args: readonly string[], io: CommandIo): Promise<number> {
   const options = Object.fromEntries(
-    ['order', ...Object.keys(numbers)].map((one) => [one, { type: 'string' as const }]),
+    ['order', 'group', ...Object.keys(numbers)].map((one) => [one, { type: 'string' as const }]),
   )
   const given = readWords(args, options, ['NAME'])
   if (typeof given === 'string') return usageError(io, name, given)
   const changes = readSettings(given)
   if (typeof changes === 'string') return usageError(io, name, changes)
+  const named = given.text('group')
+  const group = named === null ? null : groupNumber(named)
+  if (named !== null && group === null) return usageError(io, name, `--group ${named}: there is no such group`)
   const [queue = ''] = given.words
   return withDepot(
     io,
@@ -126,7 +131,7 @@ async function make(args: readonly string[], io: CommandIo): Promise<number> {
         )
       return exitCodes.ok
     },
-    { isMade: true },
+    { isMade: true, group },
   )
 }
 

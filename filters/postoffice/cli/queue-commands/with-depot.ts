@@ -1,8 +1,9 @@
 /** The depot of a queue command: opened, worked with, closed. */
-import { existsSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { OpenedDepot } from '../../../../queue-store/index.ts'
 import { exitCodes, type CommandIo } from '../command.ts'
+import { exitCodeOf, told } from '../exit-code.ts'
 import { openStore, readConfiguration } from '../setup.ts'
 import type { Words } from './words.ts'
 
@@ -16,22 +17,27 @@ export function storeOf(io: CommandIo, command: string, given: Words): string | 
 
 /**
  * Works with the depot that the arguments name, and closes it; resolves to the exit code. One that is not there is made only where
- * the command makes something: else a mistyped name would be a new depot.
+ * the command makes something: else a mistyped name would be a new depot. `group` is that of a new one.
  */
 export async function withDepot(
   io: CommandIo,
   command: string,
   given: Words,
   work: (depot: OpenedDepot) => Promise<number>,
-  { isMade = false }: { readonly isMade?: boolean } = {},
+  { isMade = false, group = null }: { readonly isMade?: boolean; readonly group?: number | null } = {},
 ): Promise<number> {
   const store = storeOf(io, command, given)
   if (typeof store === 'number') return store
-  if (!isMade && !existsSync(join(store, 'depot.json'))) {
-    io.err(`postoffice ${command}: there is no depot in ${store}\n`)
-    return exitCodes.noInput
+  if (!isMade) {
+    try {
+      lstatSync(join(store, 'depot.json'))
+    } catch (error) {
+      const code = exitCodeOf(error)
+      io.err(`postoffice ${command}: ${code === exitCodes.noInput ? `there is no depot in ${store}` : told(error)}\n`)
+      return code
+    }
   }
-  const depot = await openStore({ store })
+  const depot = await openStore({ store }, { group })
   try {
     return await work(depot)
   } finally {
