@@ -30,7 +30,10 @@ function shown(page: string): string {
 }
 
 void t.test('every command has a page that says what its help says', (t) => {
-  const of = (program: string) => (command: { name: string; summary: string; help: string }) => ({ ...command, program })
+  const of = (program: string) => (command: { name: string; summary: string; help: string }) => ({
+    ...command,
+    program,
+  })
   const all = [...[...commands.values()].map(of('nodefilter')), ...postofficeCommands.map(of('postoffice'))]
   for (const { name, summary, help, program } of all) {
     const file = [...pages.keys()].find((file) => file.replace(/\.[18]$/, '') === `${program}-${name}`)

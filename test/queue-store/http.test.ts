@@ -632,7 +632,7 @@ t.test('closing', async (t) => {
 
 const curl = spawnSync('curl', ['--version']).status === 0
 t.test('with curl', { skip: curl ? false : 'curl is not installed' }, async (t) => {
-  const { socket, depot } = await stage(t)
+  const { socket, depot } = await stage(t, { limits: { messageOctets: 4_000_000 } })
   const folder = join(socket, '..')
   const run = (...args: string[]): Promise<string> =>
     new Promise((resolve, reject) => {
@@ -648,6 +648,18 @@ t.test('with curl', { skip: curl ? false : 'curl is not installed' }, async (t) 
   const type = ['-H', 'content-type: message/rfc822']
   const added = await run(...type, '--data-binary', `@${join(folder, 'message.eml')}`, `${base}/messages`)
   t.match(JSON.parse(added), { isNew: true })
+  const large = join(folder, 'large.eml')
+  writeFileSync(large, Buffer.alloc(30_000_000, 'x'))
+  const ways = [
+    [],
+    ['-H', 'expect:'],
+    ['-H', 'transfer-encoding: chunked'],
+    ['-H', 'expect:', '-H', 'transfer-encoding: chunked'],
+  ]
+  for (const way of ways) {
+    const refused = run(...type, ...way, '--data-binary', `@${large}`, `${base}/messages`)
+    await t.rejects(refused, /REQUEST_TOO_LARGE/, `told of a message that is too long: ${way.join(' ')}`)
+  }
   mkdirSync(join(folder, 'out'))
   const received = JSON.parse(await run('--json', '{"waitSeconds": 10}', `${base}/receive`)) as {
     readonly messages: { readonly id: string; readonly token: number }[]

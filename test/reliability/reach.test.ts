@@ -107,7 +107,12 @@ const reachable: Check = async (t, without) => {
   // The runner that the probe meets was started while the store was open.
   const [first = 0] = childrenOf(host.pid)
   process.kill(first, 'SIGKILL')
-  await until('another runner', () => host.ask(place.pair()).then((reply) => reply === '200 Ok\n', () => false))
+  await until('another runner', () =>
+    host.ask(place.pair()).then(
+      (reply) => reply === '200 Ok\n',
+      () => false,
+    ),
+  )
   const stream = startStream(host)
   // Another message waits in the same thread while the probe looks around.
   const neighbour = host.ask(place.pair({ content: orders({ act: `hold ${place.at('go')}` }) }))
