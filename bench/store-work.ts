@@ -4,6 +4,9 @@ import { createReadStream, createWriteStream, mkdirSync, writeFileSync } from 'n
 import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { askFilter, requestFor } from '../examples/lib/courier-client.ts'
+import { startHost, type HostProcess } from '../examples/lib/host-process.ts'
+import { spoolMessage } from '../examples/lib/spool-files.ts'
 import { openStoreMemory, type StoreMemory } from '../filters/postoffice/store-memory.ts'
 import { openIncoming } from '../filters/postoffice/incoming.ts'
 import { readPostOffice } from '../filters/postoffice/configuration.ts'
@@ -153,5 +156,53 @@ export async function largeMessage(home: string, queue: Queue, octets: number): 
     return most
   } finally {
     clearInterval(timer)
+  }
+}
+
+/** A host whose only filter is the post office. */
+export interface SortingHost {
+  readonly host: HostProcess
+  /** Answers so many messages of 8 KB, new ones, as many at once as there are producers; how many a second. */
+  readonly take: (count: number, atOnce: number) => Promise<number>
+}
+
+/** Starts it in a folder of its own. */
+export async function startSortingHost(home: string): Promise<SortingHost> {
+  const configDirectory = join(home, 'etc')
+  mkdirSync(configDirectory, { recursive: true })
+  const ini = join(configDirectory, 'postoffice.ini')
+  const queues = ['a', 'b', 'c'].map((name) => `[queue:${name}]\nfilters = to_hostname: .${name}.example.com\n`)
+  writeFileSync(ini, `[post office]\nstore = ${home}/depot\nmaildir = ${home}/Maildir\n\n${queues.join('\n')}`)
+  writeFileSync(join(configDirectory, 'nodefilter.conf'), `[store]\ndirectory = ${home}/depot\n`)
+  writeFileSync(join(configDirectory, 'filters.conf'), 'postoffice\n')
+  writeFileSync(join(configDirectory, 'modules.conf'), `[postoffice]\nini = '${ini}'\n`)
+  const host = await startHost({ configDirectory, filterDirectory: configDirectory, home, logsJson: false })
+  const body = 'a line of text that is of no interest to anybody\n'.repeat(160)
+  let number = 0
+  return {
+    host,
+    take: async (count, atOnce) => {
+      const requests = Array.from({ length: count }, () => {
+        const to = `box@x.${['a', 'b', 'c'][number % 3] ?? ''}.example.com`
+        const header = `From: ann@example.org\nTo: ${to}\nSubject: bench\nMessage-ID: <${number}@example.org>\n`
+        const submission = {
+          ...{ message: Buffer.from(`${header}\n${body}`), sender: 'ann@example.org', recipients: [to] },
+          ...{ clientIp: '192.0.2.1', helo: 'client.example.org', authUser: null },
+        }
+        return requestFor(spoolMessage(host.spoolDirectory, submission, number++, new Date()))
+      })
+      const began = performance.now()
+      let next = 0
+      const ask = async (): Promise<void> => {
+        for (;;) {
+          const request = requests[next++]
+          if (request === undefined) return
+          const reply = await askFilter(host.socketPath, request)
+          if (!reply.startsWith('200')) throw new Error(`the host answers ${JSON.stringify(reply)}`)
+        }
+      }
+      await Promise.all(Array.from({ length: atOnce }, ask))
+      return (count / (performance.now() - began)) * 1000
+    },
   }
 }

@@ -24,6 +24,7 @@ import {
   openSorter,
   rateOf,
   receiveOne,
+  startSortingHost,
   timeOf,
 } from './store-work.ts'
 
@@ -90,6 +91,17 @@ async function measure(home: string): Promise<StoreFigures> {
       figures.sorted.push(await rateOf(producers, seconds, sorter.one))
     }
 
+    const sorting = await startSortingHost(join(home, 'host'))
+    try {
+      await sorting.take(500, producers)
+      for (let round = 0; round < rounds; round++) {
+        note(`round ${round + 1} of ${rounds}: sorting by the filter`)
+        figures.filtered.push(await sorting.take(Math.ceil(1000 * seconds), producers))
+      }
+    } finally {
+      await sorting.host.stop()
+    }
+
     const [short, long] = [await depot.makeQueue('short'), await depot.makeQueue('long')]
     await fillQueue(short, few, () => undefined)
     await fillQueue(long, many, progress('messages wait', many))
@@ -150,7 +162,7 @@ async function costOf(one: () => Promise<unknown>): Promise<number> {
 
 function empty(): { -readonly [Name in keyof StoreFigures]: number[] } {
   return {
-    ...{ adds: [], deliveries: [], sorted: [] },
+    ...{ adds: [], deliveries: [], sorted: [], filtered: [] },
     ...{ addFewUs: [], addManyUs: [], receiveFewUs: [], receiveManyUs: [] },
     ...{ lookUpFewUs: [], lookUpManyUs: [], checkFewUs: [], checkManyUs: [], paceFewUs: [], paceManyUs: [] },
     largeGrownOctets: [],
