@@ -130,8 +130,8 @@ export function createIntake(
   }
 
   const settle = (entry: Entry, found: Run): void => {
-    if (!open.has(entry) || entry.isPublishing) return
     const { staging } = found
+    if (!open.has(entry) || entry.isPublishing) return staging?.drop()
     try {
       const decision = decide(found, entry.pair)
       const { verdict, passedBy } = decision
@@ -175,7 +175,11 @@ export function createIntake(
       },
     )
     publishing.add(published)
-    void published.finally(() => publishing.delete(published))
+    const end = (): void => void publishing.delete(published)
+    published.then(end, (thrown: unknown) => {
+      end()
+      log.bug('intake', describeThrown(thrown))
+    })
   }
 
   const tellPublished = (id: string, queueId: string, published: readonly Published[]): void => {

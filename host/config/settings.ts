@@ -258,7 +258,7 @@ export const hostSchemas = deepFreeze({
     group: {
       type: 'text',
       default: null,
-      text: "Name or number of the group whose members share a new depot, beside the host's own user; nobody else unless set.",
+      text: "Name or number of the group whose members share a new depot, beside the host's own user, who must be one of them; nobody else unless set. They cannot enter the state folder: set directory, too.",
     },
   },
   metrics: {
@@ -351,6 +351,10 @@ export function checkHostSettings(raw: Readonly<Record<string, Readonly<Record<s
   if (settings.chain.timeLimit > settings.host.deadline && Object.hasOwn(writtenIn(raw, 'chain'), 'time_limit')) {
     const text = "is longer than [host] deadline, so the message's deadline always comes first"
     warnings.push({ section: 'chain', key: 'time_limit', text, cure: null })
+  }
+  if (settings.store.group !== null && settings.store.directory === null) {
+    const text = 'shares a depot that lies in the state folder, which nobody but the host can enter'
+    warnings.push({ section: 'store', key: 'group', text, cure: 'set [store] directory' })
   }
   const chain = {
     ...settings.chain,

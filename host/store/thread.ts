@@ -37,6 +37,10 @@ if (parentPort !== null) serveStore(parentPort, workerData as ThreadPlan)
 
 function serveStore(port: NonNullable<typeof parentPort>, plan: ThreadPlan): void {
   const tell = (frame: ThreadUp): void => port.postMessage(frame)
+  // It would end the thread, and with it what others have asked.
+  process.on('unhandledRejection', (thrown) =>
+    tell({ type: 'trouble', text: `something failed that nobody waited for: ${describeThrown(thrown)}` }),
+  )
   const store = createOpener(plan, tell)
   const staged = new Map<number, { readonly one: DepotStaged; readonly inside: number }>()
   let lastHandle = 0
@@ -104,7 +108,6 @@ function serveStore(port: NonNullable<typeof parentPort>, plan: ThreadPlan): voi
       await Promise.all(entries.map((entry) => depot.drop(entry)))
       return null
     },
-    // eslint-disable-next-line @typescript-eslint/require-await -- what cannot be opened is a rejection
     identify: async ({ path }) => identityOf(openMessage(path, wholeOctets) as AsyncIterable<Uint8Array> | Uint8Array),
     close: async () => {
       await store.close()

@@ -49,7 +49,7 @@ for (const page of pages) {
   })
 
   t.test(`${page}: every file that is named is there`, (t) => {
-    const paths = all(read(page), /`((?:host|courier-compat|filters|docs|test|examples|bench)\/[^`\s]*)`/g)
+    const paths = all(read(page), /`((?:host|courier-compat|filters|queue-store|docs|test|examples|bench)\/[^`\s]*)`/g)
     for (const path of paths) t.ok(existsSync(join(repository, path)), path)
     t.end()
   })
@@ -83,7 +83,7 @@ t.test('SECURITY.md: every row has tests, and every test that is named is of its
 t.test('SECURITY.md: the list of tests is whole', (t) => {
   const text = read('SECURITY.md')
   const [body = ''] = text.split(testsHeading)
-  for (const folder of ['test/reliability', 'test/system', 'test/host', 'test/faults']) {
+  for (const folder of ['test/reliability', 'test/system', 'test/host', 'test/faults', 'test/queue-store']) {
     if (!existsSync(join(repository, folder))) continue
     for (const name of readdirSync(join(repository, folder))) {
       const file = `${folder}/${name}`

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import type { Verdict } from '../../courier-compat/reply.ts'
 import { openDepot } from '../../queue-store/index.ts'
 import type { TtlOperation } from '../../queue-store/ttl/index.ts'
+import { checkHostSettings } from '../../host/config/settings.ts'
 import { createIntake, type Run } from '../../host/intake.ts'
 import { createEvents } from '../../host/observe/events.ts'
 import { textLine } from '../../host/observe/line-format.ts'
@@ -106,6 +107,10 @@ t.test('groups', (t) => {
   t.equal(groupNumber('1234', file), 1234)
   t.throws(() => groupNumber('none', file), { message: /no group "none"/ })
   t.throws(() => groupNumber('odd', file), { message: /no group "odd"/ })
+  const warned = (store: object): string[] =>
+    checkHostSettings({ store: { ...store } }).warnings.map(({ text }) => text)
+  t.match(warned({ group: 'mail' }), [/nobody but the host can enter/], 'who shares must be able to get there')
+  t.strictSame(warned({ group: 'mail', directory: '/var/spool/depot' }), [])
   t.end()
 })
 
