@@ -53,8 +53,7 @@ export function checkHeaderSection(
   for (const line of section.lines) {
     if (!isField(line)) {
       const isTold = line === first && (isLeadingBlank || isMboxLine(line.raw))
-      // A section without any field is told as a whole.
-      if (!isTold && section.fields.length > 0) tell('no-field', line.start)
+      if (!isTold) tell('no-field', line.start)
     } else if (line.raw[line.name.length] !== 0x3a) tell('space-before-colon', line.start)
   }
   const odd = section.lines.find(({ raw }) => !isUtf8(raw))

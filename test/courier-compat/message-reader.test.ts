@@ -199,7 +199,7 @@ t.test('what is told', async (t) => {
       text: 'Content-Type: message/delivery-status\n\nReporting-MTA: dns; a.example\n\nAction: failed\n',
       told: ['parted-status'],
     },
-    { name: 'text alone is no header section with a bad line', text: 'hello\nthere\n', told: ['no-header'] },
+    { name: 'text without a header section', text: 'hello\nthere\n', told: ['no-field', 'no-header'] },
     { name: 'a long line', text: `A: 1\n\n${'x'.repeat(1002)}\n`, told: ['limit-line'], limits: { lineOctets: 1000 } },
     {
       name: 'a line of just the limit',
