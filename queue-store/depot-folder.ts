@@ -9,6 +9,7 @@
  *
  * Source: spec reliability R18, R19.
  */
+import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   chownSync,
@@ -25,7 +26,7 @@ import {
   statfsSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { DepotError } from './errors.ts'
 import { format } from './tables.ts'
 
@@ -57,9 +58,11 @@ export function openFolder(directory: string, group: number | null): DepotFolder
   const fileMode = sharedWith === null ? 0o600 : 0o660
   // With the group's bit a file made by any member belongs to the group.
   const folderMode = sharedWith === null ? 0o700 : 0o2770
+  const above: string[] = []
   if (marked === null) {
     for (const folder of [directory, messages]) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      const first = mkdirSync(folder, { recursive: true, mode: 0o700 })
+      if (folder === directory) above.push(...foldersAbove(directory, first ?? directory))
       if (sharedWith !== null) chownSync(folder, -1, sharedWith)
       chmodSync(folder, folderMode)
     }
@@ -77,6 +80,7 @@ export function openFolder(directory: string, group: number | null): DepotFolder
         if (sharedWith !== null) chownSync(file, -1, sharedWith)
       }
       writeMark(directory, mark, sharedWith, fileMode)
+      for (const folder of above) syncAbove(folder)
     },
   }
 }
@@ -88,6 +92,24 @@ export function syncFolder(folder: string): void {
     fsyncSync(handle)
   } finally {
     closeSync(handle)
+  }
+}
+
+/** The folders that name a new folder and those made above it, of which `first` is the highest. */
+function foldersAbove(directory: string, first: string): string[] {
+  const above: string[] = []
+  for (let folder = resolve(directory); folder.length >= resolve(first).length; folder = dirname(folder)) {
+    above.push(dirname(folder))
+  }
+  return above
+}
+
+/** Syncs a folder unless it cannot be read: then it is not one that was made here. */
+function syncAbove(folder: string): void {
+  try {
+    syncFolder(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
   }
 }
 
@@ -106,7 +128,7 @@ function lookOver(directory: string, mark: string, store: string): Mark | null {
     if (![0, own].includes(stats.uid)) throw new DepotError('DEPOT_UNSAFE', `${directory} belongs to user ${stats.uid}`)
     // What a process that died while it made the depot left behind may be here, and nothing else.
     const strange = readdirSync(directory).find(
-      (name) => !/^(store\.mdb(-lock)?|messages|bell|depot\.json\.new)$/.test(name),
+      (name) => !/^(store\.mdb(-lock)?|messages|bell|depot\.json\.new(-[0-9a-f]+)?)$/.test(name),
     )
     if (strange !== undefined) throw new DepotError('DEPOT_UNSAFE', `${directory} is no depot, and holds ${strange}`)
     return null
@@ -134,16 +156,18 @@ function readMark(mark: string): Mark {
 }
 
 function writeMark(directory: string, mark: string, group: number | null, mode: number): void {
-  const handle = openSync(`${mark}.new`, 'w', mode)
+  // Several processes may make the same depot at the same time, each with a mark of its own to rename.
+  const made = `${mark}.new-${randomBytes(8).toString('hex')}`
+  const handle = openSync(made, 'wx', mode)
   try {
     writeSync(handle, `${JSON.stringify({ format, group })}\n`)
     fsyncSync(handle)
   } finally {
     closeSync(handle)
   }
-  if (group !== null) chownSync(`${mark}.new`, -1, group)
-  chmodSync(`${mark}.new`, mode)
-  renameSync(`${mark}.new`, mark)
+  if (group !== null) chownSync(made, -1, group)
+  chmodSync(made, mode)
+  renameSync(made, mark)
   syncFolder(directory)
 }
 
