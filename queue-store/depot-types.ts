@@ -257,7 +257,7 @@ export interface Depot {
 /** Settings of a depot. */
 export interface DepotOptions {
   /** Messages of all queues together, in octets; more are refused with DEPOT_FULL. Without a limit by default. */
-  readonly maxOctets?: number
+  readonly maxBytes?: number
   /** Messages of up to so many octets are kept inside the store, longer ones in files; 64 KiB. */
   readonly insideOctets?: number
   /** Number of the group whose members share the depot; otherwise it is its owner's alone. For a new depot. */

@@ -44,8 +44,8 @@ export interface OpenedDepot extends Depot {
 
 /** Opens a depot, made where it is missing. */
 export async function openDepot(directory: string, options: DepotOptions = {}): Promise<OpenedDepot> {
-  const { maxOctets = maxFileOctets, insideOctets = 65_536, group = null, pollSeconds = 5, now = null } = options
-  checkNumber('maxOctets', maxOctets, 1, maxFileOctets)
+  const { maxBytes = maxFileOctets, insideOctets = 65_536, group = null, pollSeconds = 5, now = null } = options
+  checkNumber('maxBytes', maxBytes, 1, maxFileOctets)
   checkNumber('insideOctets', insideOctets, 0, 2 ** 24)
   checkNumber('pollSeconds', pollSeconds, 0.01, 3600)
   if (group !== null && !Number.isInteger(group))
@@ -60,7 +60,7 @@ export async function openDepot(directory: string, options: DepotOptions = {}): 
       folder,
       environment,
       tables,
-      maxOctets,
+      maxOctets: maxBytes,
       insideOctets,
       pollSeconds,
       nowMs: now ?? clockOf(head),

@@ -23,16 +23,20 @@ export interface LineServer {
   close(): void
 }
 
-/** A connection that has not said who it is after this time is closed. */
-const helloLimitMs = 5000
+/**
+ * A connection that has not said who it is after this time is closed: but not at once, since the host itself may have stood
+ * still meanwhile, and what it said be there to be read.
+ */
+const hello = { limitMs: 5000, graceMs: 500 } as const
 
 /**
  * Listens on `path`, which nobody but the own user can reach: the socket is made with mode 0600 in a folder of mode 0700.
  * Errors: rejects with the error of `listen`, for instance for a path over 107 octets.
+ * `limitMs` is handed in by tests.
  */
-export async function openLineServer(path: string, files: Files): Promise<LineServer> {
+export async function openLineServer(path: string, files: Files, limitMs: number = hello.limitMs): Promise<LineServer> {
   const homes = new Map<string, (slot: number, line: Line) => void>()
-  const server = createServer((socket) => greet(socket, homes))
+  const server = createServer((socket) => greet(socket, homes, limitMs))
   files.rmSync(path, { force: true })
   await listenPrivately(server, { path })
   // A failed accept (no descriptors left) costs that thread its connection; it dies and comes again.
@@ -47,11 +51,13 @@ export async function openLineServer(path: string, files: Files): Promise<LineSe
   }
 }
 
-function greet(socket: Socket, homes: ReadonlyMap<string, (slot: number, line: Line) => void>): void {
+function greet(socket: Socket, homes: ReadonlyMap<string, (slot: number, line: Line) => void>, limitMs: number): void {
   const reader = createFrameReader()
   let line: Line | null = null
   let cause = 'the connection was closed'
-  const timer = setTimeout(() => socket.destroy(), helloLimitMs)
+  let timer = setTimeout(() => {
+    timer = setTimeout(() => socket.destroy(), hello.graceMs)
+  }, limitMs)
   socket.setEncoding('utf8')
   socket.on('error', (error) => (cause = error.message))
   socket.on('close', () => {

@@ -81,6 +81,12 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
   let leaving = false
   let occupied = start.threads
 
+  /** A slot's thread, once it has said which one it is. */
+  const workerOf = (slot: number): Worker | undefined => {
+    const { threadId: id } = readPulse(pulses, slot)
+    return workers.get(slot) ?? pool.threads.find(({ threadId }) => threadId === id)
+  }
+
   /** A slot is free for good; the last one ends the process. */
   const vacate = (slot: number): void => {
     // It gives no more beats, and is not to be taken for one that stands still.
@@ -94,7 +100,10 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
   const occupy = (slot: number, pauseMs: number): void => {
     const sinceMs = systemClock.monotonicMs()
     const again = (cause: string): void => {
-      void ended(workers.get(slot)).then((dead) => {
+      const worker = workerOf(slot)
+      // It has lost its line, and is of no more use; one that has ended by itself does not mind.
+      void worker?.terminate()
+      void ended(worker).then((dead) => {
         const { job, filter } = readPulse(pulses, slot)
         workers.delete(slot)
         clearPulse(pulses, slot)
@@ -143,7 +152,7 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
     for (let slot = 0; slot < start.threads; slot++) {
       const pulse = readPulse(pulses, slot)
       // Kept while the thread lives: a thread that has died is no longer in the pool's list, but its end is waited for.
-      const worker = workers.get(slot) ?? pool.threads.find(({ threadId }) => threadId === pulse.threadId)
+      const worker = workerOf(slot)
       if (worker !== undefined) workers.set(slot, worker)
       watch.look(slot, pulse, systemClock.monotonicMs())
     }
@@ -163,8 +172,7 @@ function createRunner(start: StartFrame): { receive(frame: ControlDown): void } 
   setAwake(true)
 
   const endThread = (slot: number): void => {
-    const { threadId } = readPulse(pulses, slot)
-    const worker = workers.get(slot) ?? pool.threads.find((candidate) => candidate.threadId === threadId)
+    const worker = workerOf(slot)
     if (worker === undefined) return
     workers.set(slot, worker)
     if (readPulse(pulses, slot).beat > 0) ordered.add(slot)

@@ -59,7 +59,7 @@ async function killed(t: Test, fault: string): Promise<MaildirStage> {
   return stage
 }
 
-t.test('killed at each step: the next import, three days later, completes it', async (t) => {
+t.test('R51 killed at each step: the next import, three days later, completes it', async (t) => {
   const points = importSteps.map((step) => `${step}@1`)
   for (const fault of [...points, 'prepared@2', 'moved@2', 'moved@3']) {
     const stage = await killed(t, fault)

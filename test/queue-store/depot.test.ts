@@ -356,7 +356,7 @@ t.test('Q20, Q21, Q22: names of queues', async (t) => {
 })
 
 t.test('a full depot takes no more, until something is gone', async (t) => {
-  const { queue, depot } = await stage(t, {}, { maxOctets: 10, insideOctets: 2 })
+  const { queue, depot } = await stage(t, {}, { maxBytes: 10, insideOctets: 2 })
   await queue.add(text('12345'))
   await queue.add(text('12345'))
   t.equal(await codeOf(queue.add(text('1'))), 'DEPOT_FULL')
@@ -493,7 +493,7 @@ t.test('R18: what is no depot, or no longer one, is refused and left as it is', 
   mkdirSync(`${linked}.target`)
   symlinkSync(`${linked}.target`, linked)
   t.equal(await codeOf(openDepot(linked)), 'DEPOT_UNSAFE')
-  for (const options of [{ maxOctets: -1 }, { insideOctets: Number.NaN }, { group: 1.5 }, { pollSeconds: 0 }]) {
+  for (const options of [{ maxBytes: -1 }, { insideOctets: Number.NaN }, { group: 1.5 }, { pollSeconds: 0 }]) {
     t.equal(await codeOf(openDepot(join(strange, 'new'), options)), 'DEPOT_OPTION')
   }
 })

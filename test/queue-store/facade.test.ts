@@ -445,7 +445,7 @@ t.test('Q26: quarantine the same message object twice, requeue all', async (t) =
 t.test('a message is added and remembered together, or neither', async (t) => {
   const { depot, folder, queue } = await stage(t)
   const message = mail('one')
-  const small = await openDepot(join(folder, 'small'), { maxOctets: 10 })
+  const small = await openDepot(join(folder, 'small'), { maxBytes: 10 })
   t.teardown(() => small.close())
   await small.makeQueue('A')
   const full = await openQueue(small, 'A')

@@ -80,6 +80,11 @@ export const supervisionProtections: Readonly<Record<string, Protection>> = {
     find: 'if (unanswered >= (hasLived ? heartbeat.missed : heartbeat.missedAtStart)) {',
     instead: 'if (false) {',
   },
+  'what a thread has said is read first': {
+    file: 'host/runner/line-server.ts',
+    find: 'timer = setTimeout(() => socket.destroy(), hello.graceMs)',
+    instead: 'socket.destroy()',
+  },
   'a deadline that the host missed is judged anew': {
     file: 'host/runner/deadlines.ts',
     find: 'if (latestMs > stoodStill.lateMs && !isGrace) {',

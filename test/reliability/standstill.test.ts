@@ -1,7 +1,12 @@
 /** R66: a runner, the host or the whole machine stands still, and goes on or not. */
 import { existsSync, writeFileSync } from 'node:fs'
-import { orders, servingHost, startStream } from '../helpers/host-process.ts'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import type * as lineServerModule from '../../host/runner/line-server.ts'
+import { makePlace, orders, servingHost, startStream } from '../helpers/host-process.ts'
 import { until } from '../helpers/until.ts'
+import { importWithout } from '../helpers/without.mjs'
+import { systemFiles } from '../../host/platform/files.ts'
 import { createFindings, testPromise, within, type Check } from './check.ts'
 import { finish, ownWatch, promptMs, runnerPid, signal, told } from './harm.ts'
 
@@ -62,7 +67,10 @@ const suspended: Check = async (t, without) => {
   expect(answer === '200 Ok\n', `the message in hand hears ${answer ?? 'nothing'}`)
   const lost = host.log.find((line) => / (runner-ended|thread-blocked|thread-lost|runs-again) /.test(line))
   // What came before it says why.
-  expect(lost === undefined, `something was lost: ${lost === undefined ? '' : host.log.slice(-30).join('\n')}`)
+  expect(
+    lost === undefined,
+    `something was lost: ${lost === undefined ? '' : host.log.filter((line) => !line.includes(' settled ')).join('\n')}`,
+  )
   return finish(host, stream, findings)
 }
 /** The host alone stood still, beyond the deadline of a message whose answer was there in time. */
@@ -87,3 +95,38 @@ const hostPaused: Check = async (t, without) => {
 testPromise('R66 a machine that was suspended goes on where it was', suspended, [])
 // Its control needs a moment that cannot be met from outside: test/host/supervision.test.ts has it.
 testPromise('R66 a host that stood still judges anew', hostPaused, [])
+
+/** A thread has said who it is, and the host stands still before it has read that, longer than such a thing may take. */
+const unheard: Check = async (t, without) => {
+  const { seen, expect } = createFindings()
+  const { openLineServer } = (await importWithout('host/runner/line-server.ts', without)) as typeof lineServerModule
+  const limitMs = 100
+  const server = await openLineServer(join(makePlace(t).root, 'lines'), systemFiles, limitMs)
+  let slot: number | null = null
+  server.register('word', (number) => (slot = number))
+  const socket = connect(server.path)
+  socket.on('error', () => undefined)
+  await new Promise((resolve) => socket.once('connect', resolve))
+  // The server has accepted it by then.
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  // After this phase of the event loop come the timers, and then what there is to read.
+  await new Promise<void>((resolve) => {
+    setImmediate(() => {
+      socket.write(`${JSON.stringify({ type: 'hello', token: 'word', slot: 3 })}\n`)
+      const endMs = performance.now() + 3 * limitMs
+      while (performance.now() < endMs);
+      resolve()
+    })
+  })
+  await until('the thread is known', () => slot !== null, 2000).catch(() => expect(false, 'a thread is turned away'))
+  const stranger = connect(server.path)
+  stranger.on('error', () => undefined)
+  const isClosed = new Promise<true>((resolve) => stranger.once('close', () => resolve(true)))
+  expect((await within(3000, isClosed)) === true, 'who says nothing is not turned away')
+  socket.destroy()
+  server.close()
+  return seen
+}
+testPromise('R66 a thread that the host has not heard yet is not turned away', unheard, [
+  { without: ['what a thread has said is read first'], sees: /^a thread is turned away/ },
+])

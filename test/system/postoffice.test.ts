@@ -133,7 +133,8 @@ await depot.close()
 `,
       )
       const rights = [`--reuid=${aliceUid}`, `--regid=${aliceGid}`, '--clear-groups']
-      const output = await mustRun('setpriv', [...rights, nodefilter.nodePath, program])
+      // What the test runner puts into the environment of all processes would write into folders of ours.
+      const output = await mustRun('setpriv', [...rights, 'env', '-i', nodefilter.nodePath, program])
       const taken = output
         .trim()
         .split('\n')

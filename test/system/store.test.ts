@@ -182,3 +182,28 @@ if (isRoot) {
     },
   ])
 } else t.test('R19 users of the group', { skip: 'only root starts processes of others' }, (t) => t.end())
+
+t.test('Q28: a million messages wait; adding one and receiving one takes under 5 ms each', async (t) => {
+  const depot = await openDepot(join(depotFolder(t), 'many'))
+  t.teardown(() => depot.close())
+  const queue = await depot.makeQueue('many')
+  const message = Buffer.from('Subject: x\n\nwaiting\n')
+  for (let count = 0; count < 1_000_000; count += 4000) {
+    await Promise.all(Array.from({ length: 4000 }, () => queue.add({ message })))
+  }
+  t.equal((await queue.counts()).ready, 1_000_000)
+  const timesMs: { add: number[]; receive: number[] } = { add: [], receive: [] }
+  for (let count = 0; count < 51; count++) {
+    const began = performance.now()
+    await queue.add({ message })
+    const added = performance.now()
+    const [delivery] = await queue.receive()
+    timesMs.receive.push(performance.now() - added)
+    timesMs.add.push(added - began)
+    await delivery?.ack()
+  }
+  for (const [what, times] of Object.entries(timesMs)) {
+    const middle = times.sort((one, other) => one - other)[25] ?? Infinity
+    t.ok(middle < 5, `${what}: ${middle.toFixed(2)} ms`)
+  }
+})
