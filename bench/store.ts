@@ -7,6 +7,7 @@
  *
  * docs/benchmarks.md says how to read the result.
  */
+import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -86,7 +87,9 @@ async function measure(home: string): Promise<StoreFigures> {
     const sorter = await openSorter(home, depot)
     for (let round = 0; round < rounds; round++) {
       note(`round ${round + 1} of ${rounds}: additions, deliveries, sorting`)
+      settleDisk()
       figures.deliveries.push(await rateOf(producers, seconds, deliver))
+      settleDisk()
       figures.adds.push(await rateOf(producers, seconds, add))
       figures.sorted.push(await rateOf(producers, seconds, sorter.one))
     }
@@ -154,6 +157,11 @@ async function measure(home: string): Promise<StoreFigures> {
     await maps.close()
     await depot.close()
   }
+}
+
+/** What one turn has left for the disk to write is not to be written in the next one's. */
+function settleDisk(): void {
+  spawnSync('sync')
 }
 
 /** What one costs where many are asked for at once, as they are in a mail server. Units: µs. */
