@@ -143,7 +143,11 @@ function createOpener(
   const openNow = async (): Promise<Opened> => {
     const { directory, maxOctets, insideOctets } = plan
     const group = plan.group === null ? null : groupNumber(plan.group)
-    const depot = await openDepot(directory, { insideOctets, group, ...(maxOctets === null ? {} : { maxBytes: maxOctets }) })
+    const depot = await openDepot(directory, {
+      insideOctets,
+      group,
+      ...(maxOctets === null ? {} : { maxBytes: maxOctets }),
+    })
     const maps = openTtlMaps(depotPort(depot.core.environment), {
       failed: (error) => tell({ type: 'trouble', text: `sweeping the TTL maps failed: ${describeThrown(error)}` }),
       jumped: (byMs) =>

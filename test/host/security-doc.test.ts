@@ -83,7 +83,14 @@ t.test('SECURITY.md: every row has tests, and every test that is named is of its
 t.test('SECURITY.md: the list of tests is whole', (t) => {
   const text = read('SECURITY.md')
   const [body = ''] = text.split(testsHeading)
-  for (const folder of ['test/reliability', 'test/system', 'test/host', 'test/faults', 'test/queue-store', 'test/postoffice']) {
+  for (const folder of [
+    'test/reliability',
+    'test/system',
+    'test/host',
+    'test/faults',
+    'test/queue-store',
+    'test/postoffice',
+  ]) {
     if (!existsSync(join(repository, folder))) continue
     for (const name of readdirSync(join(repository, folder))) {
       const file = `${folder}/${name}`
