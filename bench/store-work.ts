@@ -28,6 +28,17 @@ export async function rateOf(producers: number, seconds: number, one: () => Prom
   return (done / (performance.now() - began)) * 1000
 }
 
+/** The same for `count` of them. */
+export async function rateOfMany(producers: number, count: number, one: () => Promise<unknown>): Promise<number> {
+  let left = count
+  const began = performance.now()
+  const produce = async (): Promise<void> => {
+    while (left-- > 0) await one()
+  }
+  await Promise.all(Array.from({ length: producers }, produce))
+  return (count / (performance.now() - began)) * 1000
+}
+
 /** The mean time of one, done `times` times one after the other. Units: µs. */
 export async function timeOf(times: number, one: (index: number) => Promise<unknown>): Promise<number> {
   const began = performance.now()

@@ -15,6 +15,7 @@ import {
   chownSync,
   closeSync,
   existsSync,
+  fstatSync,
   fsyncSync,
   lstatSync,
   mkdirSync,
@@ -28,6 +29,7 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { DepotError } from './errors.ts'
+import { hasAllPages, pageOctets } from './store-pages.ts'
 import { format } from './tables.ts'
 
 /** The places in a depot's folder, and the modes of what is made there. */
@@ -172,32 +174,53 @@ function writeMark(directory: string, mark: string, group: number | null, mode: 
 }
 
 const metaMagic = 0xbeefc0de
-const pageOctets = 4096
+/** So often a file that others write to meanwhile is looked at again. */
+const looks = 10
 
 /** What is wrong with a file of tables, so far as its first two pages tell; `null` where nothing is. */
 export function damageOf(path: string): string | null {
   if (!existsSync(path)) return 'is missing'
   const file = openSync(path, 'r')
   try {
-    const pages = Buffer.alloc(2 * pageOctets)
-    if (readSync(file, pages, 0, pages.length, 0) < pages.length) return 'was cut off'
-    let newest = { change: -1, lastPage: 0 }
-    for (const at of [0, pageOctets]) {
-      // Octets of a page of this kind: 24 magic, 48 page size, 144 number of the last page, 152 number of the transaction.
-      if (pages.readUInt32LE(at + 24) !== metaMagic) return 'is not a file of tables'
-      if (pages.readUInt32LE(at + 48) !== pageOctets) return 'has pages of another size'
-      const change = Number(pages.readBigUInt64LE(at + 152))
-      if (change > newest.change) newest = { change, lastPage: Number(pages.readBigUInt64LE(at + 144)) }
-      for (const root of [88, 136]) {
-        const page = pages.readBigUInt64LE(at + root)
-        const last = pages.readBigUInt64LE(at + 144)
-        if (page !== 0xffffffffffffffffn && page > last) return 'names pages that it has not'
-      }
+    for (let look = 1; ; look++) {
+      const state = newestState(file)
+      if (typeof state === 'string') return state
+      const octets = fstatSync(file).size
+      if ((state.lastPage + 1) * pageOctets <= octets) return null
+      if (hasAllPages(file, state.roots, Math.floor(octets / pageOctets))) return null
+      // Pages may have been written again while they were read.
+      const now = newestState(file)
+      const isSame = typeof now !== 'string' && now.change === state.change
+      if (isSame || look === looks) return `was cut off at ${octets} octets`
     }
-    const octets = lstatSync(path).size
-    if ((newest.lastPage + 1) * pageOctets > octets) return `was cut off at ${octets} octets`
-    return null
   } finally {
     closeSync(file)
   }
+}
+
+interface NewestState {
+  /** The number of its transaction. */
+  readonly change: number
+  readonly lastPage: number
+  readonly roots: readonly bigint[]
+}
+
+/** What the newer of the first two pages says, or what is wrong with them. */
+function newestState(file: number): NewestState | string {
+  const pages = Buffer.alloc(2 * pageOctets)
+  if (readSync(file, pages, 0, pages.length, 0) < pages.length) return 'was cut off'
+  let newest: NewestState = { change: -1, lastPage: 0, roots: [] }
+  for (const at of [0, pageOctets]) {
+    // Octets of a page of this kind: 24 magic, 48 page size, 144 number of the last page, 152 number of the transaction.
+    if (pages.readUInt32LE(at + 24) !== metaMagic) return 'is not a file of tables'
+    if (pages.readUInt32LE(at + 48) !== pageOctets) return 'has pages of another size'
+    const change = Number(pages.readBigUInt64LE(at + 152))
+    const last = pages.readBigUInt64LE(at + 144)
+    const roots = [88, 136].map((root) => pages.readBigUInt64LE(at + root))
+    for (const page of roots) {
+      if (page !== 0xffffffffffffffffn && page > last) return 'names pages that it has not'
+    }
+    if (change > newest.change) newest = { change, lastPage: Number(last), roots }
+  }
+  return newest
 }

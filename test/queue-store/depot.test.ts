@@ -16,6 +16,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { checkDepot } from '../../queue-store/check.ts'
 import { clockOf, setClock } from '../../queue-store/depot-clock.ts'
+import { damageOf } from '../../queue-store/depot-folder.ts'
 import { openDepot, type OpenedDepot } from '../../queue-store/depot.ts'
 import type { DepotOptions, NewEntry, Queue, QueueSettings } from '../../queue-store/depot-types.ts'
 import { isDepotError, type DepotErrorCode } from '../../queue-store/errors.ts'
@@ -496,6 +497,41 @@ t.test('R18: what is no depot, or no longer one, is refused and left as it is', 
   for (const options of [{ maxBytes: -1 }, { insideOctets: Number.NaN }, { group: 1.5 }, { pollSeconds: 0 }]) {
     t.equal(await codeOf(openDepot(join(strange, 'new'), options)), 'DEPOT_OPTION')
   }
+})
+
+t.test('R18: a file that is shorter than its last page says, by pages that nothing names, is in order', async (t) => {
+  const directory = join(t.testdir({}), 'depot')
+  const store = join(directory, 'store.mdb')
+  const made = await openDepot(directory)
+  const queue = await made.makeQueue('in')
+  const add = (octets: number): Promise<unknown> => queue.add({ message: Buffer.alloc(octets, 'x') })
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(Array.from({ length: 50 }, (_, index) => add((index * 397) % 20_000)))
+  }
+  t.equal(damageOf(store), null, 'full')
+  await queue.add({ message: Buffer.from('stays') })
+  for (let taken = await queue.receive({ max: 100 }); taken.length > 1; taken = await queue.receive({ max: 100 })) {
+    await Promise.all(taken.slice(0, taken.length < 100 ? -1 : undefined).map((delivery) => delivery.ack()))
+  }
+  await made.close()
+  const whole = readFileSync(store)
+  const pages = whole.length / 4096
+  let least = pages
+  const isWhole = (count: number): boolean => {
+    writeFileSync(store, whole.subarray(0, count * 4096))
+    return damageOf(store) === null
+  }
+  while (isWhole(least - 1)) least--
+  t.ok(least < pages, 'pages at the end are of no more use')
+  t.ok(least > 4, 'others are')
+  t.equal(await codeOf(openDepot(directory)), 'DEPOT_DAMAGED', 'a page of use is missing')
+  t.ok(isWhole(least))
+  const again = await openDepot(directory)
+  const { entry } = await (await again.queue('in')).open((await (await again.queue('in')).peek())[0]?.id ?? '')
+  t.ok(entry.octets > 0)
+  t.equal((await checkDepot(again.core)).problems.length, 0)
+  await (await again.queue('in')).add({ message: Buffer.alloc(50_000) })
+  await again.close()
 })
 
 t.test('a depot opened again is as it was, and files that nothing names are swept after an hour', async (t) => {
