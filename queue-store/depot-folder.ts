@@ -174,6 +174,8 @@ function writeMark(directory: string, mark: string, group: number | null, mode: 
 }
 
 const metaMagic = 0xbeefc0de
+/** More pages than one group of transactions takes are not missing at the end for having been given up again. */
+const mostMissing = 8192
 /** So often a file that others write to meanwhile is looked at again. */
 const looks = 10
 
@@ -187,7 +189,8 @@ export function damageOf(path: string): string | null {
       if (typeof state === 'string') return state
       const octets = fstatSync(file).size
       if ((state.lastPage + 1) * pageOctets <= octets) return null
-      if (hasAllPages(file, state.roots, Math.floor(octets / pageOctets))) return null
+      const pages = Math.floor(octets / pageOctets)
+      if (state.lastPage - pages < mostMissing && hasAllPages(file, state.roots, pages)) return null
       // Pages may have been written again while they were read.
       const now = newestState(file)
       const isSame = typeof now !== 'string' && now.change === state.change
