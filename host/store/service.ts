@@ -193,7 +193,7 @@ export function openStores(
 function startThread(plan: ThreadPlan): Worker {
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   return new Worker(new URL(`./thread.${ending}`, import.meta.url), {
-    ...{ name: 'store', workerData: plan, env: {} },
+    ...{ name: 'store', workerData: plan },
     resourceLimits: { maxYoungGenerationSizeMb: youngHeapMiB },
   })
 }
