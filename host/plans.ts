@@ -66,10 +66,10 @@ function messageLimits({ message }: HostSettings): ReadingLimits {
 
 /** What the store is told of them. */
 export function storePlan({ store }: HostSettings, stateDirectory: string): ThreadPlan {
-  const { directory, maxSize, insideSize, group } = store
+  const { directory, maxSize, insideSize, group, mode } = store
   return {
     directory: directory ?? join(stateDirectory, 'depot'),
-    ...{ maxOctets: maxSize, insideOctets: insideSize, group },
+    ...{ maxOctets: maxSize, insideOctets: insideSize, group, mode },
   }
 }
 

@@ -24,6 +24,7 @@ import {
   readFileSync,
   readSync,
   renameSync,
+  statSync,
   statfsSync,
   writeSync,
 } from 'node:fs'
@@ -51,20 +52,29 @@ const networked: ReadonlyMap<number, string> = new Map([
   [0x517b, 'SMB'],
 ])
 
+/** Whom a new depot is for: its owner alone, or a group; `null`: the one that the new folder gets. */
+export interface Sharing {
+  readonly group: number | null
+  readonly isShared: boolean
+}
+
 /** Opens the folder, made where it is missing. Errors: DEPOT_UNSAFE, DEPOT_DAMAGED, DEPOT_FORMAT. */
-export function openFolder(directory: string, group: number | null): DepotFolder {
+export function openFolder(directory: string, sharing: Sharing): DepotFolder {
   const place = (name: string): string => join(directory, name)
   const [store, messages, bell, mark] = [place('store.mdb'), place('messages'), place('bell'), place('depot.json')]
   const marked = existsSync(directory) ? lookOver(directory, mark, store) : null
-  const sharedWith = marked === null ? group : marked.group
-  const fileMode = sharedWith === null ? 0o600 : 0o660
+  let sharedWith = marked === null ? sharing.group : marked.group
+  const fileMode = (marked === null ? sharing.isShared : sharedWith !== null) ? 0o660 : 0o600
   // With the group's bit a file made by any member belongs to the group.
-  const folderMode = sharedWith === null ? 0o700 : 0o2770
+  const folderMode = fileMode === 0o660 ? 0o2770 : 0o700
   const above: string[] = []
   if (marked === null) {
     for (const folder of [directory, messages]) {
       const first = mkdirSync(folder, { recursive: true, mode: 0o700 })
-      if (folder === directory) above.push(...foldersAbove(directory, first ?? directory))
+      if (folder === directory) {
+        above.push(...foldersAbove(directory, first ?? directory))
+        if (sharing.isShared) sharedWith ??= statSync(directory).gid
+      }
       if (sharedWith !== null) chownSync(folder, -1, sharedWith)
       chmodSync(folder, folderMode)
     }

@@ -262,6 +262,11 @@ export interface DepotOptions {
   readonly insideOctets?: number
   /** Number of the group whose members share the depot; otherwise it is its owner's alone. For a new depot. */
   readonly group?: number | null
+  /**
+   * Of the files of a new depot: 0o660 shares it with the group, and without `group` with the one that new files in its folder get;
+   * 0o600 keeps it to its owner. Without it as `group` says. Other modes make no sense: whoever reads a depot writes to it.
+   */
+  readonly mode?: 0o600 | 0o660 | null
   /** Looked for work so often where nobody rings; 5. */
   readonly pollSeconds?: number
   /** Handed in by tests; ms since the epoch. Otherwise a clock that does not jump. */

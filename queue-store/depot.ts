@@ -44,13 +44,18 @@ export interface OpenedDepot extends Depot {
 
 /** Opens a depot, made where it is missing. */
 export async function openDepot(directory: string, options: DepotOptions = {}): Promise<OpenedDepot> {
-  const { maxBytes = maxFileOctets, insideOctets = 65_536, group = null, pollSeconds = 5, now = null } = options
+  const { maxBytes = maxFileOctets, insideOctets = 65_536, group = null, mode = null, pollSeconds = 5 } = options
+  const { now = null } = options
   checkNumber('maxBytes', maxBytes, 1, maxFileOctets)
   checkNumber('insideOctets', insideOctets, 0, 2 ** 24)
   checkNumber('pollSeconds', pollSeconds, 0.01, 3600)
   if (group !== null && !Number.isInteger(group))
     throw new DepotError('DEPOT_OPTION', `group is ${group}, not a number`)
-  const folder = openFolder(directory, group)
+  if (mode !== null && ![0o600, 0o660].includes(mode))
+    throw new DepotError('DEPOT_OPTION', `mode is 0${mode.toString(8)}, neither 0600 nor 0660`)
+  if (mode === 0o600 && group !== null)
+    throw new DepotError('DEPOT_OPTION', `mode 0600 does not let group ${group} in; name 0660, or no group`)
+  const folder = openFolder(directory, { group, isShared: group !== null || mode === 0o660 })
   const environment = openEnvironment(folder.store)
   try {
     const { tables, head } = await begin(environment)

@@ -26,6 +26,7 @@ const atStartOnly: ReadonlySet<string> = new Set([
   'store.max_size',
   'store.inside_size',
   'store.group',
+  'store.mode',
 ])
 
 /**

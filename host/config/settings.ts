@@ -260,6 +260,12 @@ export const hostSchemas = deepFreeze({
       default: null,
       text: "Name or number of the group whose members share a new depot, beside the host's own user, who must be one of them; nobody else unless set. They cannot enter the state folder: set directory, too.",
     },
+    mode: {
+      type: 'choice',
+      default: 'auto',
+      choices: ['auto', '0600', '0660'],
+      text: 'Of the files of a new depot: 0660 lets the group in, and without group the one that new files in its folder get; 0600 nobody but the host; auto as group says.',
+    },
   },
   metrics: {
     listen: {
@@ -352,9 +358,15 @@ export function checkHostSettings(raw: Readonly<Record<string, Readonly<Record<s
     const text = "is longer than [host] deadline, so the message's deadline always comes first"
     warnings.push({ section: 'chain', key: 'time_limit', text, cure: null })
   }
-  if (settings.store.group !== null && settings.store.directory === null) {
+  const { group, mode, directory } = settings.store
+  if (group !== null && mode === '0600')
+    problems.push({
+      ...{ section: 'store', key: 'mode', text: `"0600" does not let the group ${quoted(group)} in` },
+      cure: 'write 0660, or leave group out',
+    })
+  if ((group !== null || mode === '0660') && directory === null) {
     const text = 'shares a depot that lies in the state folder, which nobody but the host can enter'
-    warnings.push({ section: 'store', key: 'group', text, cure: 'set [store] directory' })
+    warnings.push({ section: 'store', key: group === null ? 'mode' : 'group', text, cure: 'set [store] directory' })
   }
   const chain = {
     ...settings.chain,

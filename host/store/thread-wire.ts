@@ -12,6 +12,7 @@ export interface ThreadPlan {
   readonly insideOctets: number
   /** A name or a number; `null`: the depot is its owner's alone. */
   readonly group: string | null
+  readonly mode: 'auto' | '0600' | '0660'
 }
 
 /** What is asked, and what each answers. */

@@ -146,6 +146,7 @@ function createOpener(
     const depot = await openDepot(directory, {
       insideOctets,
       group,
+      mode: plan.mode === 'auto' ? null : plan.mode === '0660' ? 0o660 : 0o600,
       ...(maxOctets === null ? {} : { maxBytes: maxOctets }),
     })
     const maps = openTtlMaps(depotPort(depot.core.environment), {

@@ -62,7 +62,7 @@ t.test('the table of settings', (t) => {
         maxAddresses: 5000,
         maxDecodedOctets: 1024 * mib,
       },
-      store: { directory: null, maxSize: null, insideSize: 65_536, group: null },
+      store: { directory: null, maxSize: null, insideSize: 65_536, group: null, mode: 'auto' },
       metrics: { listen: 'off', allowRemote: false },
     },
     'the defaults, under the names that TypeScript sees',

@@ -111,6 +111,11 @@ t.test('groups', (t) => {
     checkHostSettings({ store: { ...store } }).warnings.map(({ text }) => text)
   t.match(warned({ group: 'mail' }), [/nobody but the host can enter/], 'who shares must be able to get there')
   t.strictSame(warned({ group: 'mail', directory: '/var/spool/depot' }), [])
+  t.match(warned({ mode: '0660' }), [/nobody but the host can enter/])
+  const problems = (store: object): string[] =>
+    checkHostSettings({ store: { ...store } }).problems.map(({ text }) => text)
+  t.match(problems({ mode: '0600', group: 'mail' }), [/does not let the group "mail" in/])
+  t.match(problems({ mode: '0644' }), [/0644/])
   t.end()
 })
 
@@ -466,7 +471,13 @@ t.test('publishing: many at once, before the answer, by the deadline', async (t)
   await intake.published(1000)
 })
 
-const plan = (t: Test) => ({ directory: join(t.testdir(), 'depot'), maxOctets: null, insideOctets: 1000, group: null })
+const plan = (t: Test) => ({
+  directory: join(t.testdir(), 'depot'),
+  maxOctets: null,
+  insideOctets: 1000,
+  group: null,
+  mode: 'auto' as const,
+})
 const stageEntry = (message: string | Uint8Array, more: Partial<StageEntry> = {}): StageEntry => ({
   ...{ queue: 'q', message, envelope: null, facts: {}, key: null, idempotencyKey: null, make: {} },
   ...more,

@@ -355,6 +355,21 @@ if (mode === 'look') {
       say(`refused ${one} ${codeOf(error)} ${String(error)}`)
     }
   }
+} else if (mode === 'import') {
+  // Sorts a Maildir as its ini file says; here, and not as a program, so that a protection can be taken from it.
+  const { runProgram } = await import('../../filters/postoffice/cli/program.ts')
+  process.exitCode = await runProgram(['import', '-C', first], {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    output: process.stdout,
+    input: process.stdin,
+    env: process.env,
+    currentDirectory: directory,
+    program: '/usr/bin/postoffice',
+    isErrTty: false,
+    signal: new AbortController().signal,
+    now: () => Date.now(),
+  })
 } else if (mode === 'restart') {
   // The machine is started three times, the second time with a wall clock that is wrong by so many days.
   const { now } = Date

@@ -7,6 +7,7 @@ import {
   utimesSync,
   writeFileSync,
   chmodSync,
+  statSync,
   symlinkSync,
   mkdirSync,
 } from 'node:fs'
@@ -494,8 +495,38 @@ t.test('R18: what is no depot, or no longer one, is refused and left as it is', 
   mkdirSync(`${linked}.target`)
   symlinkSync(`${linked}.target`, linked)
   t.equal(await codeOf(openDepot(linked)), 'DEPOT_UNSAFE')
-  for (const options of [{ maxBytes: -1 }, { insideOctets: Number.NaN }, { group: 1.5 }, { pollSeconds: 0 }]) {
-    t.equal(await codeOf(openDepot(join(strange, 'new'), options)), 'DEPOT_OPTION')
+  const wrong: readonly DepotOptions[] = [
+    ...[{ maxBytes: -1 }, { insideOctets: Number.NaN }, { group: 1.5 }, { pollSeconds: 0 }],
+    ...[{ mode: 0o644 as 0o660 }, { mode: Number.NaN as 0o660 }, { mode: 0o600, group: 0 } as const],
+  ]
+  for (const options of wrong)
+    t.equal(await codeOf(openDepot(join(strange, 'new'), options)), 'DEPOT_OPTION', JSON.stringify(options))
+})
+
+t.test('whom a new depot is for', async (t) => {
+  const rows: readonly (readonly [name: string, options: DepotOptions, isShared: boolean])[] = [
+    ['nothing said', {}, false],
+    ['0600', { mode: 0o600 }, false],
+    ['0660', { mode: 0o660 }, true],
+    ['a group', { group: process.getegid?.() ?? 0 }, true],
+    ['both', { group: process.getegid?.() ?? 0, mode: 0o660 }, true],
+  ]
+  for (const [name, options, isShared] of rows) {
+    const directory = join(t.testdir({}), 'depot')
+    // What another one names of a depot that is there changes nothing.
+    for (const opened of [options, {}, { mode: 0o660 } as const, options]) {
+      const depot = await openDepot(directory, opened)
+      const queue = await depot.makeQueue('in')
+      await queue.add({ message: Buffer.alloc(100_000) })
+      await depot.close()
+    }
+    const modes = readdirSync(directory, { recursive: true, withFileTypes: true }).map((entry) => [
+      entry.isDirectory(),
+      statSync(join(entry.parentPath, entry.name)).mode & 0o7777,
+    ])
+    t.equal(modes.filter(([isFolder]) => isFolder === false).length, 8, `${name}: all files are seen`)
+    for (const [isFolder, mode] of [[true, statSync(directory).mode & 0o7777], ...modes])
+      t.equal(mode, isFolder === true ? (isShared ? 0o2770 : 0o700) : isShared ? 0o660 : 0o600, name)
   }
 })
 

@@ -408,6 +408,25 @@ t.test('what is refused is told as a problem, with a code', async (t) => {
   t.same(errors, [])
 })
 
+t.test('more messages at the same time than are taken are to come later', async (t) => {
+  const { ask, socket } = await stage(t, { limits: { uploads: 1 } })
+  const add = { body: 'Subject: x\n\nx\n', headers: { 'content-type': 'message/rfc822' } }
+  const slow = connect({ path: socket })
+  t.teardown(() => slow.destroy())
+  const head =
+    'POST /v1/queues/in/messages HTTP/1.1\r\nHost: x\r\nContent-Type: message/rfc822\r\nContent-Length: 50\r\n\r\n'
+  slow.write(`${head}half`)
+  const answers = new Set<number>()
+  await until('one is refused', async () => {
+    const { status, headers } = await ask('POST', '/v1/queues/in/messages', add)
+    answers.add(status)
+    return status === 503 && headers['retry-after'] === '1'
+  })
+  slow.destroy()
+  await until('and then taken', async () => (await ask('POST', '/v1/queues/in/messages', add)).status === 201)
+  for (const status of answers) t.ok([201, 503].includes(status), String(status))
+})
+
 t.test('waiting', async (t) => {
   const { depot, socket, ask, post, errors } = await stage(t, { limits: { waiting: 2, idleMs: 100 } })
   const queue = await depot.queue('in')
