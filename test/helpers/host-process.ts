@@ -89,7 +89,7 @@ export interface HostProcess {
   /** Resolves when descriptor 3 has ended and the door is open. Errors: Error with the log if the host ends first. */
   ready(): Promise<void>
   /** One message's conversation; `''` is a connection closed without a word. */
-  ask(pair: Pair | Buffer | string): Promise<string>
+  ask(pair: Pair | Buffer | string, limitMs?: number): Promise<string>
   /** Waits for a line of the log. */
   logged(pattern: RegExp, limitMs?: number): Promise<string>
   /** The summary line of the message with this queue id. */
@@ -216,7 +216,7 @@ export function startHost(t: Test, place: Place, options: HostOptions = {}): Hos
       })
       if (over) throw new Error(`the host ended instead of serving:\n${log.join('\n')}${unread}`)
     },
-    ask: (pair) => converse(socketPath, requestOf(pair)),
+    ask: (pair, limitMs = 20_000) => converse(socketPath, requestOf(pair), { limitMs }),
     settled: (queueId) => logged(new RegExp(` settled .*queueId=${queueId.replaceAll('.', '\\.')} `)),
     signal: (name) => void child.kill(name),
     pauseLog: () => void logPipe.pause(),

@@ -1,5 +1,5 @@
 /** R66: a runner, the host or the whole machine stands still, and goes on or not. */
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type * as lineServerModule from '../../host/runner/line-server.ts'
@@ -9,6 +9,7 @@ import { importWithout } from '../helpers/without.mjs'
 import { systemFiles } from '../../host/platform/files.ts'
 import { createFindings, testPromise, within, type Check } from './check.ts'
 import { finish, ownWatch, promptMs, runnerPid, signal, told } from './harm.ts'
+import { hostPaused, suspended } from './pause-checks.ts'
 
 const frozen: Check = async (t, without) => {
   const findings = createFindings()
@@ -48,53 +49,9 @@ testPromise('R66 a runner that stands still at rest is noticed by the first mess
   { without: ['a runner that stands still is ended'], sees: /^the first message hears nothing/ },
 ])
 
-/** The machine is suspended: host and runner both stand still, and then go on as if nothing had been. */
-const suspended: Check = async (t, without) => {
-  const findings = createFindings()
-  const { expect } = findings
-  const host = await servingHost(t, ['act'], { set: [...ownWatch, 'runner.blocked_limit=1s'], without })
-  const [begun, go] = [host.place.at('begun'), host.place.at('go')]
-  const inHand = host.ask(host.place.pair({ content: orders({ act: [`journal ${begun}`, `hold ${go}`] }) }))
-  await until('it in hand', () => existsSync(begun))
-  const runner = await runnerPid(host)
-  for (const pid of [host.pid, runner]) signal(pid, 'SIGSTOP')
-  await new Promise((resolve) => setTimeout(resolve, 6000))
-  for (const pid of [host.pid, runner]) signal(pid, 'SIGCONT')
-  const stream = startStream(host)
-  await new Promise((resolve) => setTimeout(resolve, 2000))
-  writeFileSync(go, '')
-  const answer = await within(promptMs, inHand)
-  expect(answer === '200 Ok\n', `the message in hand hears ${answer ?? 'nothing'}`)
-  const lost = host.log.find((line) => / (runner-ended|thread-blocked|thread-lost|runs-again) /.test(line))
-  // What came before it says why.
-  expect(
-    lost === undefined,
-    `something was lost: ${lost === undefined ? '' : host.log.filter((line) => !line.includes(' settled ')).join('\n')}`,
-  )
-  return finish(host, stream, findings)
-}
-/** The host alone stood still, beyond the deadline of a message whose answer was there in time. */
-const hostPaused: Check = async (t, without) => {
-  const findings = createFindings()
-  const { expect } = findings
-  const set = [...ownWatch, 'host.deadline=3s']
-  const host = await servingHost(t, ['act'], { set, without })
-  const begun = host.place.at('begun')
-  const content = orders({ act: [`journal ${begun}`, 'later 1000 ""'] })
-  const inHand = host.ask(host.place.pair({ content }))
-  await until('it in hand', () => existsSync(begun))
-  host.signal('SIGSTOP')
-  await new Promise((resolve) => setTimeout(resolve, 6000))
-  host.signal('SIGCONT')
-  const stream = startStream(host)
-  const answer = await within(promptMs, inHand)
-  expect(answer === '200 Ok\n', `the message in hand hears ${answer ?? 'nothing'}`)
-  expect(told(host, / runner-ended /) === 0, 'its runner was ended for that')
-  return finish(host, stream, findings)
-}
-testPromise('R66 a machine that was suspended goes on where it was', suspended, [])
+testPromise('R66 a machine that was suspended goes on where it was', suspended(6000), [])
 // Its control needs a moment that cannot be met from outside: test/host/supervision.test.ts has it.
-testPromise('R66 a host that stood still judges anew', hostPaused, [])
+testPromise('R66 a host that stood still judges anew', hostPaused(6000), [])
 
 /** A thread has said who it is, and the host stands still before it has read that, longer than such a thing may take. */
 const unheard: Check = async (t, without) => {
