@@ -11,10 +11,11 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { requestFor } from '../examples/lib/courier-client.ts'
-import { makeHome, removeHome, startHost, type HostProcess } from '../examples/lib/host-process.ts'
-import { spoolMessage, type SpooledPair } from '../examples/lib/spool-files.ts'
+import { makeHome, removeHome, startHost } from '../examples/lib/host-process.ts'
+import type { SpooledPair } from '../examples/lib/spool-files.ts'
 import { formatTable } from '../host/cli/table.ts'
 import { makeCourierFolder, settingE0 } from '../test/helpers/courier-folder.ts'
+import { mails, makePairs, pairsPerMail } from './spooled-mails.ts'
 import { median, rowCells, rowHeading, type Row } from './figures.ts'
 import { startBareServer, startLoadGenerator } from './load-generator.ts'
 import { bareRow, measureBeside, type Bench, type Target } from './measure.ts'
@@ -27,10 +28,7 @@ const chains: Readonly<Record<string, readonly string[]>> = {
   'bundled+debug': ['debug', 'noduplicates', 'whitelist_auth', 'nosuccessdsn'],
   'bundled+message': ['noduplicates', 'whitelist_auth', 'whitelist_block', 'deliveredto', 'nosuccessdsn'],
 }
-const mails: Readonly<Record<string, number>> = { '1 KB': 1000, '600 KB': 600_000 }
 const concurrencies = [1, 8, 32]
-/** More than are ever under way at once, so that no message is asked about twice at the same time. */
-const pairsPerMail = 64
 
 const { values: options } = parseArgs({
   options: {
@@ -110,7 +108,7 @@ async function measureChain(chain: string, benchHome: string, bench: Bench): Pro
     nodeOptions: profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`],
   })
   try {
-    const loads = chosenMails.map((mail) => ({ mail, pairs: makePairs(host, mail) }))
+    const loads = chosenMails.map((mail) => ({ mail, pairs: makePairs(host.spoolDirectory, mail) }))
     const sizes = loads.map(({ pairs }) => pairs.map(sizesOf).join())
     const targets: Target[] = loads.map(({ mail, pairs }) => ({ mail, requests: pairs.map(requestFor) }))
     // The first messages pay for compiling; nobody's production is made of them.
@@ -130,29 +128,6 @@ async function measureChain(chain: string, benchHome: string, bench: Bench): Pro
     if (status !== 0) note(`the host ended with status ${status ?? 'null'}`)
     removeHome(home)
   }
-}
-
-function makePairs(host: HostProcess, mail: string): SpooledPair[] {
-  const octets = mails[mail]
-  if (octets === undefined) throw new Error(`there is no mail "${mail}"`)
-  const head = [
-    ...['Received: from client.example.com', 'Delivered-To: user@elsewhere.example', 'From: <sender@example.com>'],
-    ...['To: <user@example.org>', 'Subject: benchmark', '', ''],
-  ].join('\n')
-  const line = 'All work and no play makes this a dull message, seventy octets a line.\n'
-  const message = Buffer.from((head + line.repeat(Math.ceil(octets / line.length))).slice(0, octets))
-  const now = new Date()
-  return Array.from({ length: pairsPerMail }, (_, index) =>
-    spoolMessage(
-      host.spoolDirectory,
-      {
-        ...{ message, sender: 'sender@example.com', recipients: ['user@example.org'] },
-        ...{ clientIp: '203.0.113.9', helo: 'client.example.com', authUser: null },
-      },
-      octets + index,
-      now,
-    ),
-  )
 }
 
 function sizesOf({ bodyPath, controlPaths }: SpooledPair): string {

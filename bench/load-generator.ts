@@ -61,9 +61,15 @@ export function startLoadGenerator(): LoadGenerator {
 }
 
 /** Starts the bare server; resolves when it listens. */
-export async function startBareServer(socketPath: string): Promise<Helper> {
-  const program = join(import.meta.dirname, 'bare-server.ts')
-  const child = spawn(process.execPath, [program, socketPath], { stdio: ['ignore', 'pipe', 'inherit'] })
+export function startBareServer(socketPath: string): Promise<Helper> {
+  return startServer('bare-server.ts', [socketPath])
+}
+
+/** Starts a server of this folder; resolves when it listens. */
+export async function startServer(program: string, words: readonly string[]): Promise<Helper> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, program), ...words], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   await once(child.stdout, 'data')
   return helperOf(child)
 }
