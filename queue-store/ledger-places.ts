@@ -1,8 +1,4 @@
-/**
- * Where an entry is: in which indexes, and in which of its queue's numbers. ledger.ts moves entries from one place to another.
- *
- * Each function changes the queue's record, which its caller writes.
- */
+/** Where an entry is: in which indexes, and in which of its queue's numbers. ledger.ts moves entries from one place to another. */
 import type { EntryState } from './depot-types.ts'
 import type { WriteView } from './environment.ts'
 import { digestOf, inQueue, inQueueBy, numberIn, numberKey, startingWith } from './keys.ts'
@@ -20,6 +16,14 @@ export interface Books {
   readonly checkFile: (file: string) => void
 }
 
+/** A queue within a transaction. What changes `owner` is written by whoever opened it. */
+export interface OpenQueue {
+  readonly view: WriteView
+  readonly books: Books
+  readonly queue: number
+  readonly owner: QueueRecord
+}
+
 /** The value where a key says all. */
 export const nothing = Buffer.alloc(0)
 /** Kinds of entries that are aside, as numbers in keys. */
@@ -31,19 +35,13 @@ export function asidePrefix(queue: number, what: 'buried' | 'dead'): Buffer {
 }
 
 /** At its position in line, ready unless it waits for its chain. It was counted as held. */
-export function enterLine(
-  view: WriteView,
-  books: Books,
-  queue: number,
-  owner: QueueRecord,
-  id: number,
-  entry: EntryRecord,
-): void {
-  const { tables } = books
+export function enterLine(at: OpenQueue, id: number, entry: EntryRecord): void {
+  const { view, queue, owner } = at
+  const { tables } = at.books
   view.put(tables.line, inQueue(queue, entry.position), numberKey(id))
   if (entry.chain === null) {
     owner.held--
-    enterReady(view, books, queue, owner, id, entry)
+    enterReady(at, id, entry)
     return
   }
   const chain = Buffer.from(entry.chain, 'hex')
@@ -51,21 +49,15 @@ export function enterLine(
   view.put(tables.chains, inQueueBy(queue, chain, entry.position), numberKey(id))
   if (isFirst) {
     owner.held--
-    enterReady(view, books, queue, owner, id, entry)
+    enterReady(at, id, entry)
   } else writeEntry(view, tables, queue, id, entry)
 }
 
 /** Out of line, chain and state; the next of its chain is ready then. */
-export function leaveLine(
-  view: WriteView,
-  books: Books,
-  queue: number,
-  owner: QueueRecord,
-  id: number,
-  entry: EntryRecord,
-): void {
+export function leaveLine(at: OpenQueue, id: number, entry: EntryRecord): void {
+  const { view, books, queue, owner } = at
   const { tables } = books
-  leaveState(view, books, queue, owner, id, entry)
+  leaveState(at, id, entry)
   view.remove(tables.line, inQueue(queue, entry.position))
   // The next of a strict queue may be taken now.
   if (owner.order === 'strict') view.afterCommit(() => books.ring(queue))
@@ -78,18 +70,12 @@ export function leaveLine(
   const follower = readEntry(view, tables, queue, nextId)
   if (follower?.state !== 'held') return
   owner.held--
-  enterReady(view, books, queue, owner, nextId, follower)
+  enterReady(at, nextId, follower)
 }
 
 /** May be taken. */
-export function enterReady(
-  view: WriteView,
-  books: Books,
-  queue: number,
-  owner: QueueRecord,
-  id: number,
-  entry: EntryRecord,
-): void {
+export function enterReady(at: OpenQueue, id: number, entry: EntryRecord): void {
+  const { view, books, queue, owner } = at
   entry.state = 'ready'
   entry.dueMs = null
   owner.ready++
@@ -100,15 +86,13 @@ export function enterReady(
 
 /** May be taken, or taken again, later. */
 export function enterLater(
-  view: WriteView,
-  books: Books,
-  queue: number,
-  owner: QueueRecord,
+  at: OpenQueue,
   id: number,
   entry: EntryRecord,
   state: 'delayed' | 'leased',
   dueMs: number,
 ): void {
+  const { view, books, queue, owner } = at
   entry.state = state
   entry.dueMs = Math.ceil(dueMs)
   owner[state]++
@@ -119,15 +103,13 @@ export function enterLater(
 
 /** Not live: kept for a person. */
 export function enterAside(
-  view: WriteView,
-  books: Books,
-  queue: number,
-  owner: QueueRecord,
+  at: OpenQueue,
   id: number,
   entry: EntryRecord,
   state: 'buried' | 'dead',
   reason: string,
 ): void {
+  const { view, books, queue, owner } = at
   entry.state = state
   entry.dueMs = null
   entry.reason = reason
@@ -137,14 +119,9 @@ export function enterAside(
 }
 
 /** Takes an entry out of the index of its state, and out of the numbers. */
-export function leaveState(
-  view: WriteView,
-  { tables }: Books,
-  queue: number,
-  owner: QueueRecord,
-  id: number,
-  entry: EntryRecord,
-): void {
+export function leaveState(at: OpenQueue, id: number, entry: EntryRecord): void {
+  const { view, queue, owner } = at
+  const { tables } = at.books
   owner[entry.state]--
   const { state } = entry
   if (state === 'ready') view.remove(tables.ready, inQueue(queue, entry.position))

@@ -22,6 +22,7 @@ import {
   leaveState,
   nothing,
   type Books,
+  type OpenQueue,
 } from './ledger-places.ts'
 import { retryDelayMs } from './queue-settings.ts'
 import {
@@ -82,7 +83,8 @@ const addsToForget = 16
 /** Adds a message at the end of a queue. Errors: QUEUE_UNKNOWN, DEPOT_FULL. */
 export function add(view: WriteView, books: Books, queue: number, entry: PreparedEntry, nowMs: number): Added {
   const { tables } = books
-  const owner = ownerOf(view, books, queue)
+  const at = open(view, books, queue)
+  const { owner } = at
   const key = entry.idempotency === null ? null : inQueueBy(queue, Buffer.from(entry.idempotency, 'hex'))
   if (key !== null) {
     const known = record(view.get(tables.keys, key)) as KeyRecord | null
@@ -125,7 +127,7 @@ export function add(view: WriteView, books: Books, queue: number, entry: Prepare
   if (entry.file !== null) view.put(tables.files, Buffer.from(entry.file), inQueue(queue, id))
   owner.octets += entry.octets
   owner.held++
-  enterLine(view, books, queue, owner, id, added)
+  enterLine(at, id, added)
   writeQueue(view, tables, queue, owner)
   return { id: String(id), isNew: true }
 }
@@ -150,8 +152,9 @@ export function take(
   untilMs: number,
 ): Taken[] {
   const { tables } = books
-  const owner = ownerOf(view, books, queue)
-  promote(view, books, queue, owner, nowMs)
+  const at = open(view, books, queue)
+  const { owner } = at
+  promote(at, nowMs)
   const taken: Taken[] = []
   // One after the other: the second of a strict queue is not taken while the first is out.
   const most = owner.order === 'strict' ? (hasReady(view, tables, queue, owner) ? 1 : 0) : max
@@ -160,10 +163,10 @@ export function take(
     const entry = readEntry(view, tables, queue, id)
     const message = view.get(tables.messages, inQueue(queue, id))
     if (entry === null || message === null) throw new DepotError('DEPOT_DAMAGED', `entry ${id} of ${owner.name}`)
-    leaveState(view, books, queue, owner, id, entry)
+    leaveState(at, id, entry)
     entry.deliveries++
     entry.token = ++owner.tokens
-    enterLater(view, books, queue, owner, id, entry, 'leased', untilMs)
+    enterLater(at, id, entry, 'leased', untilMs)
     taken.push({ id, entry, ...splitMessage(message) })
   }
   writeQueue(view, tables, queue, owner)
@@ -173,10 +176,10 @@ export function take(
 
 /** Ends a lease with success: the entry is gone. */
 export function ack(view: WriteView, books: Books, queue: number, lease: Lease): Settled {
-  const owner = ownerOf(view, books, queue)
+  const at = open(view, books, queue)
   const entry = leased(view, books, queue, lease, [])
   if (typeof entry === 'string') return entry
-  erase(view, books, queue, owner, lease.id, entry)
+  erase(at, lease.id, entry)
   return 'done'
 }
 
@@ -190,7 +193,8 @@ export function move(
   nowMs: number,
 ): Settled {
   const { tables } = books
-  const owner = ownerOf(view, books, from)
+  const at = open(view, books, from)
+  const { owner } = at
   const { id } = lease
   const entry = leased(view, books, from, lease, [])
   if (typeof entry === 'string') return entry
@@ -198,7 +202,7 @@ export function move(
   if (message === null) throw new DepotError('DEPOT_DAMAGED', `entry ${id} of ${owner.name}`)
   const { notes, content } = splitMessage(message)
   const { file, octets, digest } = entry
-  erase(view, books, from, owner, id, { ...entry, file: null })
+  erase(at, id, { ...entry, file: null })
   add(
     view,
     books,
@@ -225,11 +229,12 @@ export function nack(
   { delayMs, reason }: { readonly delayMs: number | null; readonly reason: string | null },
   nowMs: number,
 ): Settled {
-  const owner = ownerOf(view, books, queue)
+  const at = open(view, books, queue)
+  const { owner } = at
   const entry = leased(view, books, queue, lease, ['ready', 'held', 'delayed', 'dead'])
   if (typeof entry === 'string') return entry
   entry.reason = reason ?? entry.reason
-  release(view, books, queue, owner, lease.id, entry, delayMs ?? retryDelayMs(owner, entry.deliveries), nowMs)
+  release(at, lease.id, entry, delayMs ?? retryDelayMs(owner, entry.deliveries), nowMs)
   writeQueue(view, books.tables, queue, owner)
   return 'done'
 }
@@ -243,13 +248,14 @@ export function extend(
   nowMs: number,
   untilMs: number,
 ): void {
-  const owner = ownerOf(view, books, queue)
+  const at = open(view, books, queue)
+  const { owner } = at
   noteTime(view, books.tables, nowMs)
   const { id } = lease
   const entry = leased(view, books, queue, lease, [])
   if (typeof entry === 'string') throw new DepotError('LEASE_LOST', `message ${id}`)
-  leaveState(view, books, queue, owner, id, entry)
-  enterLater(view, books, queue, owner, id, entry, 'leased', untilMs)
+  leaveState(at, id, entry)
+  enterLater(at, id, entry, 'leased', untilMs)
   writeQueue(view, books.tables, queue, owner)
 }
 
@@ -266,23 +272,25 @@ function noteTime(view: WriteView, tables: Tables, nowMs: number): void {
 
 /** Puts an entry under lease aside. */
 export function bury(view: WriteView, books: Books, queue: number, lease: Lease, reason: string): Settled {
-  const owner = ownerOf(view, books, queue)
+  const at = open(view, books, queue)
+  const { owner } = at
   const { id } = lease
   const entry = leased(view, books, queue, lease, ['buried'])
   if (typeof entry === 'string') return entry
-  leaveLine(view, books, queue, owner, id, entry)
-  enterAside(view, books, queue, owner, id, entry, 'buried', reason)
+  leaveLine(at, id, entry)
+  enterAside(at, id, entry, 'buried', reason)
   writeQueue(view, books.tables, queue, owner)
   return 'done'
 }
 
 /** Puts an entry that nobody has leased aside; whether it did. Errors: ENTRY_UNKNOWN. */
 export function setAside(view: WriteView, books: Books, queue: number, id: number, reason: string): boolean {
-  const owner = ownerOf(view, books, queue)
+  const at = open(view, books, queue)
+  const { owner } = at
   const entry = known(view, books, queue, id)
   if (entry.state === 'leased' || entry.state === 'buried' || entry.state === 'dead') return false
-  leaveLine(view, books, queue, owner, id, entry)
-  enterAside(view, books, queue, owner, id, entry, 'buried', reason)
+  leaveLine(at, id, entry)
+  enterAside(at, id, entry, 'buried', reason)
   writeQueue(view, books.tables, queue, owner)
   return true
 }
@@ -290,7 +298,8 @@ export function setAside(view: WriteView, books: Books, queue: number, id: numbe
 /** Puts an entry that was aside at the end of the queue, with no deliveries behind it. Errors: ENTRY_UNKNOWN. */
 export function requeue(view: WriteView, books: Books, queue: number, id: number): boolean {
   const { tables } = books
-  const owner = ownerOf(view, books, queue)
+  const at = open(view, books, queue)
+  const { owner } = at
   const entry = known(view, books, queue, id)
   if (entry.state !== 'buried' && entry.state !== 'dead') return false
   view.remove(tables.aside, Buffer.concat([inQueue(queue, kindOf[entry.state], id)]))
@@ -299,14 +308,19 @@ export function requeue(view: WriteView, books: Books, queue: number, id: number
   entry.state = 'held'
   entry.position = changeHead(view, tables, (head) => head.nextId++)
   entry.deliveries = 0
-  enterLine(view, books, queue, owner, id, entry)
+  enterLine(at, id, entry)
   writeQueue(view, tables, queue, owner)
   return true
 }
 
 /** Removes an entry, whatever its state. Errors: ENTRY_UNKNOWN. */
 export function remove(view: WriteView, books: Books, queue: number, id: number): void {
-  erase(view, books, queue, ownerOf(view, books, queue), id, known(view, books, queue, id))
+  erase(open(view, books, queue), id, known(view, books, queue, id))
+}
+
+/** A queue within a transaction. Errors: QUEUE_UNKNOWN. */
+function open(view: WriteView, books: Books, queue: number): OpenQueue {
+  return { view, books, queue, owner: ownerOf(view, books, queue) }
 }
 
 /** The record of a queue. Errors: QUEUE_UNKNOWN. */
@@ -343,7 +357,8 @@ function leased(
 }
 
 /** Ends leases that ran out, and delays. */
-function promote(view: WriteView, books: Books, queue: number, owner: QueueRecord, nowMs: number): void {
+function promote(at: OpenQueue, nowMs: number): void {
+  const { view, books, queue, owner } = at
   const { from } = startingWith(queueKey(queue))
   const due = { from, before: inQueue(queue, nowMs + 1), limit: promotions }
   for (const key of view.keys(books.tables.later, due)) {
@@ -356,30 +371,20 @@ function promote(view: WriteView, books: Books, queue: number, owner: QueueRecor
       // What its consumer may still say is too late.
       entry.token = ++owner.tokens
     }
-    release(view, books, queue, owner, id, entry, 0, nowMs, isLease)
+    release(at, id, entry, 0, nowMs, isLease)
   }
 }
 
 /** Out of lease or delay, back into its place, at once or later, or to the dead letters. */
-function release(
-  view: WriteView,
-  books: Books,
-  queue: number,
-  owner: QueueRecord,
-  id: number,
-  entry: EntryRecord,
-  delayMs: number,
-  nowMs: number,
-  wasTried = true,
-): void {
-  if (wasTried && entry.deliveries >= owner.maxDeliveries) {
-    leaveLine(view, books, queue, owner, id, entry)
-    enterAside(view, books, queue, owner, id, entry, 'dead', entry.reason ?? 'delivered too often')
+function release(at: OpenQueue, id: number, entry: EntryRecord, delayMs: number, nowMs: number, wasTried = true): void {
+  if (wasTried && entry.deliveries >= at.owner.maxDeliveries) {
+    leaveLine(at, id, entry)
+    enterAside(at, id, entry, 'dead', entry.reason ?? 'delivered too often')
     return
   }
-  leaveState(view, books, queue, owner, id, entry)
-  if (delayMs > 0) enterLater(view, books, queue, owner, id, entry, 'delayed', nowMs + delayMs)
-  else enterReady(view, books, queue, owner, id, entry)
+  leaveState(at, id, entry)
+  if (delayMs > 0) enterLater(at, id, entry, 'delayed', nowMs + delayMs)
+  else enterReady(at, id, entry)
 }
 
 /** A strict queue has something to take only while its first entry may be taken. */
@@ -390,11 +395,12 @@ function hasReady(view: ReadView, tables: Tables, queue: number, owner: QueueRec
   return view.keys(tables.line, span)[0]?.equals(ready) === true
 }
 
-function erase(view: WriteView, books: Books, queue: number, owner: QueueRecord, id: number, entry: EntryRecord): void {
+function erase(at: OpenQueue, id: number, entry: EntryRecord): void {
+  const { view, books, queue, owner } = at
   const { tables } = books
   const { file, octets } = entry
-  if (isLive(entry.state)) leaveLine(view, books, queue, owner, id, entry)
-  else leaveState(view, books, queue, owner, id, entry)
+  if (isLive(entry.state)) leaveLine(at, id, entry)
+  else leaveState(at, id, entry)
   view.remove(tables.entries, inQueue(queue, id))
   view.remove(tables.messages, inQueue(queue, id))
   owner.octets -= octets

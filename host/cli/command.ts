@@ -1,6 +1,7 @@
 /**
  * What a subcommand of `nodefilter` is, and the exit codes they share.
  */
+export { exitCodes } from '../../courier-compat/exit-codes.ts'
 
 /** Where a command writes, and the environment it reads. Text carries its own line ends. */
 export interface CommandIo {
@@ -22,17 +23,3 @@ export interface Command {
    */
   run(args: readonly string[], io: CommandIo): Promise<number>
 }
-
-/** The exit codes of all commands. Source: sysexits.h. */
-export const exitCodes = {
-  ok: 0,
-  usage: 64,
-  dataErr: 65,
-  noInput: 66,
-  unavailable: 69,
-  software: 70,
-  cantCreate: 73,
-  tempFail: 75,
-  noPerm: 77,
-  config: 78,
-} as const

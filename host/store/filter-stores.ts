@@ -2,13 +2,13 @@
 import { readControl } from '../../courier-compat/control.ts'
 import type {
   FilterQueue,
-  FilterTtlMap,
   FilterTtlMaps,
   MessageStores,
   QueueAddition,
   SetupStores,
 } from '../../courier-compat/stores.ts'
-import type { TtlOperation, TtlResults, TtlResultsOf } from '../../queue-store/ttl/operation.ts'
+import { mapMethods } from '../../queue-store/ttl/map-methods.ts'
+import type { TtlOperation, TtlResultsOf } from '../../queue-store/ttl/operation.ts'
 import type { Pair } from '../edits.ts'
 import { StoreError, storeLimits, tooLong, type AddRequest, type MapTime } from './requests.ts'
 import { deadPort, type StorePort } from './port.ts'
@@ -44,29 +44,9 @@ export function portMaps(port: StorePort): FilterTtlMaps {
         throw new StoreError('TTL_ARGUMENT', `a map "${name}" that keeps for ${String(ttlMs)} ms`)
       }
       if (ttlMs !== undefined || !times.has(name)) times.set(name, ttlMs ?? null)
-      return portMap(name, apply)
+      return mapMethods(name, apply)
     },
     apply: (operations) => apply(operations) as Promise<TtlResultsOf<typeof operations>>,
-  }
-}
-
-function portMap(name: string, apply: (operations: readonly TtlOperation[]) => Promise<unknown[]>): FilterTtlMap {
-  const one = async <O extends TtlOperation>(operation: O): Promise<TtlResults[O['op']]> => {
-    const [result] = await apply([operation])
-    return result as TtlResults[O['op']]
-  }
-  return {
-    name,
-    get: (key) => one({ op: 'get', map: name, key }),
-    has: (key) => one({ op: 'has', map: name, key }),
-    set: (key, value = null, options = {}) => one({ ...options, op: 'set', map: name, key, value }),
-    delete: (key) => one({ op: 'delete', map: name, key }),
-    firstSeen: (key, value = null) => one({ op: 'firstSeen', map: name, key, value }),
-    increment: (key, by = 1) => one({ op: 'increment', map: name, key, by }),
-    rate: (key, rate) => one({ op: 'rate', map: name, key, rate }),
-    pace: (key, pace) => one({ op: 'pace', map: name, key, pace }),
-    update: (key, update) => one({ op: 'update', map: name, key, update }),
-    admit: (key, known, waitMs) => one({ op: 'admit', map: name, key, known: known.name, waitMs }),
   }
 }
 

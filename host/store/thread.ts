@@ -11,7 +11,7 @@ import { isDepotError } from '../../queue-store/errors.ts'
 import { depotPort, openTtlMaps, type TtlMaps } from '../../queue-store/ttl/index.ts'
 import { describeThrown } from '../chain/failure.ts'
 import { identityOf, openMessage } from './delivery.ts'
-import { groupNumber } from './group-number.ts'
+import { groupNumber } from '../../queue-store/group-number.ts'
 import { faultOf, StoreError, type MapTime } from './requests.ts'
 import type { ThreadCall, ThreadCalls, ThreadDown, ThreadPlan, ThreadUp } from './thread-wire.ts'
 import { createMapTimes } from './ttl-times.ts'
@@ -143,6 +143,7 @@ function createOpener(
   const openNow = async (): Promise<Opened> => {
     const { directory, maxOctets, insideOctets } = plan
     const group = plan.group === null ? null : groupNumber(plan.group)
+    if (plan.group !== null && group === null) throw new Error(`there is no group "${plan.group}" in /etc/group`)
     const depot = await openDepot(directory, {
       insideOctets,
       group,

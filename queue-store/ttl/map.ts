@@ -9,11 +9,11 @@ import type {
   TtlPace,
   TtlRate,
   TtlResult,
-  TtlResults,
   TtlUpdate,
   TtlUpdated,
   TtlWriteOptions,
 } from './operation.ts'
+import { mapMethods } from './map-methods.ts'
 import {
   clearMap,
   importEntries,
@@ -88,25 +88,11 @@ export interface HandleParts {
 export function mapHandle({ name, ttlOfMap, port, apply, now }: HandleParts): TtlMap {
   // The time may be changed by opening the map again: it is asked for each time.
   const view = (): MapView => ({ name, ttlMs: ttlOfMap(name) })
-  const one = async <O extends TtlOperation>(operation: O): Promise<TtlResults[O['op']]> => {
-    const [result] = await apply([operation])
-    return result as TtlResults[O['op']]
-  }
   const page = (after: string | null, limit: number): Promise<TtlPage> =>
     port.read((reading) => readPage(reading, view(), after, limit, now()))
 
   return {
-    name,
-    get: (key) => one({ op: 'get', map: name, key }),
-    has: (key) => one({ op: 'has', map: name, key }),
-    set: (key, value = null, options = {}) => one({ ...options, op: 'set', map: name, key, value }),
-    delete: (key) => one({ op: 'delete', map: name, key }),
-    firstSeen: (key, value = null) => one({ op: 'firstSeen', map: name, key, value }),
-    increment: (key, by = 1) => one({ op: 'increment', map: name, key, by }),
-    rate: (key, rate) => one({ op: 'rate', map: name, key, rate }),
-    pace: (key, pace) => one({ op: 'pace', map: name, key, pace }),
-    update: (key, update) => one({ op: 'update', map: name, key, update }),
-    admit: (key, known, waitMs) => one({ op: 'admit', map: name, key, known: known.name, waitMs }),
+    ...mapMethods(name, apply),
     entries: (after = null, limit = 100) => page(after, limit),
     export: async function* () {
       for (let after: string | null = null; ;) {

@@ -79,7 +79,7 @@ export const storeProtections: Readonly<Record<string, Protection>> = {
   // R05, R66: leases.
   'a lease that ran out gives the message back': {
     file: 'queue-store/ledger.ts',
-    find: 'promote(view, books, queue, owner, nowMs)\n',
+    find: 'promote(at, nowMs)\n',
     instead: '\n',
   },
   'a late consumer is refused': {

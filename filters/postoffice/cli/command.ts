@@ -1,5 +1,8 @@
 /** What a command of `postoffice` is, what it runs in, and the exit codes they share. */
 import type { Readable, Writable } from 'node:stream'
+import { exitCodes } from '../../../courier-compat/exit-codes.ts'
+
+export { exitCodes }
 
 /** What a command has of its process. Text carries its own line ends. */
 export interface CommandIo {
@@ -34,21 +37,6 @@ export interface Command {
    */
   run(args: readonly string[], io: CommandIo): Promise<number>
 }
-
-/** The exit codes of all commands. Source: sysexits.h. */
-export const exitCodes = {
-  ok: 0,
-  usage: 64,
-  dataErr: 65,
-  noInput: 66,
-  unavailable: 69,
-  software: 70,
-  cantCreate: 73,
-  ioErr: 74,
-  tempFail: 75,
-  noPerm: 77,
-  config: 78,
-} as const
 
 /** Says what is wrong with the arguments and where help is. */
 export function usageError(io: Pick<CommandIo, 'err'>, command: string, problem: string): number {

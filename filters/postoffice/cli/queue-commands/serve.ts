@@ -7,7 +7,7 @@ import { isDepotError } from '../../../../queue-store/index.ts'
 import { serveDepot, type ServeSocket, type ServeTcp } from '../../../../queue-store/http/index.ts'
 import { exitCodes, usageError, type Command, type CommandIo } from '../command.ts'
 import { told } from '../exit-code.ts'
-import { groupNumber } from './group.ts'
+import { groupNumber } from '../../../../queue-store/group-number.ts'
 import { storeOf, withDepot } from './with-depot.ts'
 import { readWords, type Words } from './words.ts'
 
