@@ -16,7 +16,7 @@ const forbid = (files, ...rules) => ({
 const packageHomes = {
   piscina: 'host/runner/process.ts',
   ini: 'host/config/read.ts',
-  'ipaddr.js': 'courier-compat/control-facts.ts',
+  'ipaddr.js': 'courier-compat/control/facts.ts',
   'iconv-lite': 'courier-compat/message/charset.ts',
   lmdb: 'queue-store/environment.ts',
   mailparser: 'courier-compat/message/readable-text.ts',
@@ -67,7 +67,7 @@ export default tseslint.config(
       ],
     },
   },
-  forbid(['courier-compat/**'], noHost, noFilters, ...elsewhere('courier-compat/control-facts.ts')),
+  forbid(['courier-compat/**'], noHost, noFilters, ...elsewhere('courier-compat/control/facts.ts')),
   ...['courier-compat/message/charset.ts', 'courier-compat/message/readable-text.ts'].map((file) =>
     forbid([file], noHost, noFilters, ...elsewhere(file)),
   ),

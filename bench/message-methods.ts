@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { simpleParser } from 'mailparser'
 import { Splitter } from 'mailsplit'
-import { readHeaderFile } from '../courier-compat/header-file.ts'
+import { readHeaderFile } from '../courier-compat/header/file.ts'
 import { readMessage } from '../courier-compat/message/reader.ts'
 
 /** Reads the mail at `path`. Resolves to what it found, which is compared. */

@@ -20,7 +20,7 @@ import { librarySections } from './module-config/library-sections.ts'
 import { ModuleConfigError } from './module-config/problem.ts'
 import { moduleConfigPaths, readModuleConfig } from './module-config/read.ts'
 import { quoted } from './quoted.ts'
-import type { SettingsOf } from './setting-value.ts'
+import type { SettingsOf } from './setting/value.ts'
 import { standIns } from './stand-ins.ts'
 
 export { AuthdaemonError } from './authdaemon/error.ts'

@@ -2,23 +2,23 @@
  * Courier's control files, for filters: who sends to whom, and the changes to recipients that Courier honours.
  *
  * All functions are synchronous and take the `controlPaths` that `doFilter` was given, in that order. Values are text
- * as `control-text.ts` writes it: valid UTF-8 is itself, anything else is `(malformed utf8):...`, and what was read can
+ * as `control/text.ts` writes it: valid UTF-8 is itself, anything else is `(malformed utf8):...`, and what was read can
  * be handed back to `addRecipient` and names the same bytes. Absent is `null`; an empty record is `''`.
  *
  * Errors: every function throws where a control file cannot be opened, is no regular file, or is over 16 MiB or 500,000
  *         records.
  * Source: seed README.developers "courier.control"; spec courier 4; spec pythonfilter 1.10.
  */
-import { canonicalIp, clientIpText, factsOfRecords, type ControlFacts } from './control-facts.ts'
-import { additionBytes, changeBytes, recipientsOf, valuesOf } from './control-records.ts'
-import { bytesOf, textOf } from './control-text.ts'
-import type { ControlRecords, RecipientBytes, RecipientChange } from './control-records.ts'
+import { canonicalIp, clientIpText, factsOfRecords, type ControlFacts } from './control/facts.ts'
+import { additionBytes, changeBytes, recipientsOf, valuesOf } from './control/records.ts'
+import { bytesOf, textOf } from './control/text.ts'
+import type { ControlRecords, RecipientBytes, RecipientChange } from './control/records.ts'
 import { appendToControl, controlRecordsAt, madeOfControl } from './shared-reading.ts'
 import type { Recipient } from './filter.ts'
 
-export { parseControlFacts } from './control-facts.ts'
-export type { ControlFacts } from './control-facts.ts'
-export type { RecipientBytes, RecipientChange } from './control-records.ts'
+export { parseControlFacts } from './control/facts.ts'
+export type { ControlFacts } from './control/facts.ts'
+export type { RecipientBytes, RecipientChange } from './control/records.ts'
 
 /** Address, original recipient, NOTIFY flags: what the seed's functions hand out and take. */
 export type RecipientData = readonly [address: string, original: string, dsn: string]

@@ -4,7 +4,7 @@
  * A filter needs none of this to run: `doFilter(bodyPath, controlPaths)` alone, returning a string, is a filter. The
  * types let an editor and the compiler check one: `export const doFilter: DoFilter = ...`.
  */
-import type { HeaderSection } from './header-section.ts'
+import type { HeaderSection } from './header/section.ts'
 import type { MessageReading } from './message/reading.ts'
 import type { SettingSchemas, SettingValue } from './setting.ts'
 import type { MessageStores, SetupStores } from './stores.ts'

@@ -65,7 +65,7 @@ export { readingLimits } from './message/limits.ts'
 export { readMessageBytes } from './message/reader.ts'
 export { loadQuarantineSettings, openQuarantine } from './quarantine.ts'
 export { readHeaderSection, readMessage } from './shared-reading.ts'
-export { fieldsNamed, parseHeaderSection } from './header-section.ts'
+export { fieldsNamed, parseHeaderSection } from './header/section.ts'
 export { applyModuleConfig, getModuleConfig } from './module-config/module-values.ts'
 export { ModuleConfigError } from './module-config/problem.ts'
 export { accept, defer, pass, reject } from './reply.ts'
@@ -117,8 +117,8 @@ export type {
   OnError,
   Recipient,
 } from './filter.ts'
-export type { HeaderEdit, NewValue, ValueOptions } from './header-edit.ts'
-export type { HeaderField, HeaderLimits, HeaderLine, HeaderSection } from './header-section.ts'
+export type { HeaderEdit, NewValue, ValueOptions } from './header/edit.ts'
+export type { HeaderField, HeaderLimits, HeaderLine, HeaderSection } from './header/section.ts'
 export type { ContentStream, NewContent, NewEncoding, NewPart } from './message-edit/new-part.ts'
 export type { TextOptions, WrapOptions } from './message-edit/part-edits.ts'
 export type { RefusalReason as EditRefusalReason } from './message-edit/refusal.ts'
@@ -156,7 +156,7 @@ export type {
 export type { Reply, Verdict } from './reply.ts'
 export type { DsnRequest, MessageSource, Submission, SubmissionEnvelope } from './sendmail.ts'
 export type { SettingSchema, SettingSchemas, SettingTable, SettingValue } from './setting.ts'
-export type { SettingsOf } from './setting-value.ts'
+export type { SettingsOf } from './setting/value.ts'
 export type {
   FilterQueue,
   FilterTtlMap,

@@ -7,10 +7,10 @@
  * written to the files without this library, each use asks the file system whether they are still what was read.
  */
 import { lstatSync } from 'node:fs'
-import { appendToControlFile, readControlFile } from './control-file.ts'
-import { parseControl, type ControlRecords } from './control-records.ts'
-import { readHeaderAndIdentity, readHeaderFile } from './header-file.ts'
-import { headerLimits, type HeaderLimits, type HeaderSection } from './header-section.ts'
+import { appendToControlFile, readControlFile } from './control/file.ts'
+import { parseControl, type ControlRecords } from './control/records.ts'
+import { readHeaderAndIdentity, readHeaderFile } from './header/file.ts'
+import { headerLimits, type HeaderLimits, type HeaderSection } from './header/section.ts'
 import { identityOf, isSameFile, type FileIdentity } from './kept-original.ts'
 import { readingLimits } from './message/limits.ts'
 import type { ReadOptions } from './message/reader.ts'

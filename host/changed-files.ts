@@ -13,7 +13,7 @@
  * Source: contracts.md, "Edits, and how they are undone"; reliability R47.
  */
 import { constants, type Stats } from 'node:fs'
-import { maxControlOctets } from '../courier-compat/control-file.ts'
+import { maxControlOctets } from '../courier-compat/control/file.ts'
 import { isSameFile, keptOriginalPath, type FileIdentity } from '../courier-compat/kept-original.ts'
 import type { Files } from './platform/files.ts'
 

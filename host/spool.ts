@@ -1,7 +1,7 @@
 /** Writes a message as a pair, for whoever has a message but no Courier: `nodefilter check` today, other doors later. */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
-import { envelopeRecords, type SpoolEnvelope } from '../courier-compat/envelope-records.ts'
+import { envelopeRecords, type SpoolEnvelope } from '../courier-compat/control/envelope.ts'
 import type { Pair } from './edits.ts'
 import type { Files } from './platform/files.ts'
 

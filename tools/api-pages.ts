@@ -16,10 +16,10 @@ export const apiPages: readonly ApiPage[] = [
   page('filter', 'what a filter module is, in types', 'first-filter.md', ['filter.ts']),
   page('replies', 'replies and verdicts', 'replies.md', ['reply.ts']),
   page('settings', 'a filter’s settings; the files of settings', 'first-filter.md', [
-    ...['setting.ts', 'setting-', 'module-config/'],
+    ...['setting.ts', 'setting/', 'module-config/'],
   ]),
   page('control', 'control files: the envelope, and changes to recipients', 'control.md', [
-    ...['control.ts', 'control-'],
+    ...['control.ts', 'control/facts.ts', 'control/file.ts', 'control/records.ts', 'control/text.ts'],
   ]),
   page('config', 'Courier’s configuration', 'courier-config.md', ['config.ts', 'config/']),
   page('message', 'reading a message: fields, parts, text', 'message.md', [
@@ -28,21 +28,21 @@ export const apiPages: readonly ApiPage[] = [
       'message/reading.ts',
       'message/encoded-words.ts',
       'message/',
-      'header-section.ts',
-      'header-file.ts',
+      'header/section.ts',
+      'header/file.ts',
       'shared-reading.ts',
     ],
   ]),
   page('addresses', 'addresses: read or refused', 'addresses.md', ['addresses.ts', 'addresses/']),
   page('xfilter', 'editing a message', 'editing-messages.md', [
-    ...['xfilter.ts', 'header-edit.ts', 'header-value.ts', 'message-edit/'],
+    ...['xfilter.ts', 'header/edit.ts', 'header/value.ts', 'message-edit/'],
   ]),
   page('quarantine', 'mail kept aside, and its release', 'quarantine.md', ['quarantine.ts', 'quarantine/']),
   page('sendmail', 'handing in mail', 'sendmail.md', ['sendmail.ts', 'sendmail/']),
   page('authdaemon', 'asking for an account', 'authdaemon.md', ['authdaemon.ts', 'authdaemon/']),
   page('stores', 'queues and TTL maps, as a filter of the host has them', 'stores.md', ['stores.ts']),
   page('ttldb', 'what pythonfilter’s filters remember with', 'ttldb.md', ['ttldb.ts']),
-  page('testing', 'the test kit', 'testing.md', ['testing.ts', 'testing/', 'envelope-records.ts']),
+  page('testing', 'the test kit', 'testing.md', ['testing.ts', 'testing/', 'control/envelope.ts']),
   queuePage('queues', 'durable queues of messages', 'consuming.md', [
     ...['open.ts', 'depot.ts', 'depot-types.ts', 'errors.ts', 'core.ts', 'check.ts', 'salvage.ts', ''],
   ]),

@@ -4,7 +4,7 @@
  * Pure: text in, text out.
  * Source: man(7), groff_char(7).
  */
-import { describeType, writeDefault } from '../courier-compat/setting-text.ts'
+import { describeType, writeDefault } from '../courier-compat/setting/text.ts'
 import type { SettingSchemas } from '../courier-compat/setting.ts'
 
 /** What heads and ends a page. */

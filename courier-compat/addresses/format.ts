@@ -4,7 +4,7 @@
  * Pure: no clock, socket, file or logger.
  * Source: RFC 5322 3.2.3 to 3.2.5 (atoms, quoted strings, phrases), RFC 2047 5 (encoded words in phrases).
  */
-import { encodedRun } from '../header-value.ts'
+import { encodedRun } from '../header/value.ts'
 import { canonical, type Address } from './address.ts'
 import { parseAddress } from './single.ts'
 

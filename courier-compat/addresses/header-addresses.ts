@@ -4,7 +4,7 @@
  * Pure: no clock, socket, file or logger. These are addresses of the header section, which the sender wrote as he liked; who
  * sends and who receives is in the envelope.
  */
-import { fieldsNamed, type HeaderField, type HeaderSection } from '../header-section.ts'
+import { fieldsNamed, type HeaderField, type HeaderSection } from '../header/section.ts'
 import { addressLimits, type AddressLimits } from './limits.ts'
 import { parseAddressList, type AddressList, type Group, type Mailbox } from './list.ts'
 import { refuse, type Refusal } from './refusal.ts'

@@ -4,7 +4,7 @@
  * Pure: no clock, socket, file or logger.
  * Source: spec courier 6 (attributes); spec pythonfilter 3.5.
  */
-import { textOf } from '../control-text.ts'
+import { textOf } from '../control/text.ts'
 
 /** An account of this machine. Text that is not UTF-8 has the form that addresses in control files have. */
 export interface Account {

@@ -4,7 +4,7 @@
  * Pure: no clock, socket, file or logger.
  * Source: spec courier 6 (`PRE . SERVICE USERID`).
  */
-import { bytesOf } from '../control-text.ts'
+import { bytesOf } from '../control/text.ts'
 import { quoted } from '../quoted.ts'
 
 /** No account that a mail server knows has a longer name. */

@@ -4,7 +4,7 @@
  * Pure: no clock, socket, file or logger.
  * Source: spec courier 5.5; keys, order and virtual domains compared with what `aliaslookup` of Courier 1.0.16 answers.
  */
-import { textOf } from '../control-text.ts'
+import { textOf } from '../control/text.ts'
 import { canonicalDomain, splitAddress } from './domain.ts'
 
 /** One alias file: the value of a key, or `null`. */

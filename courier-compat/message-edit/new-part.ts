@@ -4,7 +4,7 @@
  * Source: RFC 2045 5 and 6, RFC 2046 5.2.1 (what a message/rfc822 may be encoded as), RFC 2183.
  */
 import { isAscii } from 'node:buffer'
-import { fieldBytes, type NewValue } from '../header-value.ts'
+import { fieldBytes, type NewValue } from '../header/value.ts'
 import { encodeText } from '../message/charset.ts'
 import { rangeOfBytes } from '../message/range.ts'
 import { parameter } from './parameters.ts'

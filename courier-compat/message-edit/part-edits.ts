@@ -4,7 +4,7 @@
  * Nothing is written here. Each edit becomes splices of the message as it was read; what no splice touches is copied.
  */
 import { isAscii } from 'node:buffer'
-import { editHeader, type EditedHeader, type HeaderEdit } from '../header-edit.ts'
+import { editHeader, type EditedHeader, type HeaderEdit } from '../header/edit.ts'
 import type { MessageReading, Part } from '../message/reading.ts'
 import { delimiterAfter, delimiterBefore, lacksLineEnd } from './delimiters.ts'
 import { buildContent, buildPart, type BuiltPart, type NewContent, type NewPart } from './new-part.ts'

@@ -1,7 +1,7 @@
 /** The fields of a part that speak of its content: found, set, and guarded. Pure. */
 import { isAscii } from 'node:buffer'
-import type { EditedHeader, HeaderEdit } from '../header-edit.ts'
-import type { NewValue } from '../header-value.ts'
+import type { EditedHeader, HeaderEdit } from '../header/edit.ts'
+import type { NewValue } from '../header/value.ts'
 import type { Part } from '../message/reading.ts'
 import { withParameter } from './parameters.ts'
 import type { LineEnd } from './transfer-encode.ts'

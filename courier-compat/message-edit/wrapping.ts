@@ -4,8 +4,8 @@
  * Nothing is written here; see `part-edits.ts`.
  */
 import { randomBytes } from 'node:crypto'
-import { editHeader, type EditedHeader } from '../header-edit.ts'
-import { parseHeaderSection, type HeaderSection } from '../header-section.ts'
+import { editHeader, type EditedHeader } from '../header/edit.ts'
+import { parseHeaderSection, type HeaderSection } from '../header/section.ts'
 import type { FindingKind } from '../message/findings.ts'
 import type { RangeReader } from '../message/range.ts'
 import type { MessageReading } from '../message/reading.ts'

@@ -4,7 +4,7 @@
  * Pure: no clock, socket, file or logger. Time grows with the length of the fields.
  * Source: RFC 2045 5 and 6, RFC 2183, RFC 2046 5.1.1 (boundaries); CVE-2024-28054 for why all boundaries matter.
  */
-import { fieldsNamed, type HeaderField } from '../header-section.ts'
+import { fieldsNamed, type HeaderField } from '../header/section.ts'
 import type { ContentTypeReading, DispositionReading, EncodingReading, FieldLimits } from './content-types.ts'
 import type { FindingKind } from './findings.ts'
 import { ValueScanner } from './parameter-scan.ts'

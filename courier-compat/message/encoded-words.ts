@@ -7,7 +7,7 @@
  * Source: RFC 2047, RFC 2231 5 (a language after `*`), RFC 6532 (raw UTF-8).
  */
 import { isUtf8 } from 'node:buffer'
-import type { HeaderField } from '../header-section.ts'
+import type { HeaderField } from '../header/section.ts'
 import { charsetNamed, decodeAll } from './charset.ts'
 import type { DecodedText, FieldLimits } from './content-types.ts'
 import { unescapeHex } from './escapes.ts'

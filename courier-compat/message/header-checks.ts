@@ -6,7 +6,7 @@
  * Source: RFC 5322 3.6 (which fields may stand once), 4.5; RFC 2045 3; spec reliability 6 E.
  */
 import { isUtf8 } from 'node:buffer'
-import { isField, type HeaderField, type HeaderSection } from '../header-section.ts'
+import { isField, type HeaderField, type HeaderSection } from '../header/section.ts'
 import type { FindingKind } from './findings.ts'
 
 /** Fields of a message that may stand once. */

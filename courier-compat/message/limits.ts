@@ -4,8 +4,8 @@
  * Pure: no clock, socket, file or logger.
  * Source: spec reliability 2.6; Postfix' header_size_limit, mime_nesting_limit and message_size_limit for what others bound.
  */
-import type { HeaderLimits } from '../header-section.ts'
-import type { SettingsOf } from '../setting-value.ts'
+import type { HeaderLimits } from '../header/section.ts'
+import type { SettingsOf } from '../setting/value.ts'
 import type { SettingSchemas } from '../setting.ts'
 import type { ReadingLimits } from './reading.ts'
 

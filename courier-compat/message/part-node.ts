@@ -3,8 +3,8 @@
  *
  * Pure: no clock, socket, file or logger.
  */
-import type { HeaderSection } from '../header-section.ts'
-import { fieldsNamed } from '../header-section.ts'
+import type { HeaderSection } from '../header/section.ts'
+import { fieldsNamed } from '../header/section.ts'
 import { readContentType, readDisposition, readTransferEncoding } from './content-fields.ts'
 import type { ContentTypeReading, DispositionReading } from './content-types.ts'
 import { extensionOf, fileNamesOf } from './file-names.ts'

@@ -6,7 +6,7 @@
  */
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
-import { openMessage } from '../header-file.ts'
+import { openMessage } from '../header/file.ts'
 import { identityOf, isSameFile, type FileIdentity } from '../kept-original.ts'
 
 /**

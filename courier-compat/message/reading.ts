@@ -5,7 +5,7 @@
  * stands, and its content is read from the file when somebody asks.
  */
 import type { Readable } from 'node:stream'
-import type { HeaderSection } from '../header-section.ts'
+import type { HeaderSection } from '../header/section.ts'
 import type { Finding } from './findings.ts'
 
 /** How a part's content is encoded, as far as we decode it; `unknown` is handed on as it stands, with a finding. */

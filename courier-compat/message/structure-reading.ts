@@ -2,7 +2,7 @@
  * A message that was read: its parts, and their contents when somebody asks for them.
  */
 import { Readable } from 'node:stream'
-import type { HeaderSection } from '../header-section.ts'
+import type { HeaderSection } from '../header/section.ts'
 import { contentStream, readText, textStream } from './decoded.ts'
 import type { FindingList } from './finding-list.ts'
 import { finding, type Finding } from './findings.ts'

@@ -7,7 +7,7 @@
  * Pure: no clock, socket, file or logger.
  * Source: RFC 2046 5.1 (multipart), 5.1.5 (digest), 5.2.1 (message/rfc822); spec reliability 6 D, E.
  */
-import { fieldsNamed, parseHeaderSection, type HeaderLimits } from '../header-section.ts'
+import { fieldsNamed, parseHeaderSection, type HeaderLimits } from '../header/section.ts'
 import { Boundaries, maxDelimiterOctets, type Delimiter } from './boundaries.ts'
 import type { FindingList } from './finding-list.ts'
 import type { FindingKind } from './findings.ts'

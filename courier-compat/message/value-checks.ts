@@ -5,7 +5,7 @@
  */
 import { parseAddressList } from '../addresses/list.ts'
 import { addressLimits } from '../addresses/limits.ts'
-import { fieldsNamed, type HeaderField, type HeaderSection } from '../header-section.ts'
+import { fieldsNamed, type HeaderField, type HeaderSection } from '../header/section.ts'
 import { decodedValue } from './encoded-words.ts'
 import type { FindingKind } from './findings.ts'
 import type { ReadingLimits } from './reading.ts'

@@ -6,8 +6,8 @@
  * Source: contracts "Files of configuration"; spec pythonfilter 4.3 to 4.5.
  */
 import { didYouMean } from '../near-match.ts'
-import { checkSettings, currentName } from '../setting-value.ts'
-import type { SettingsOf } from '../setting-value.ts'
+import { checkSettings, currentName } from '../setting/value.ts'
+import type { SettingsOf } from '../setting/value.ts'
 import type { SettingSchemas } from '../setting.ts'
 import { optionsFor } from './merge.ts'
 import type { AppliedOption, ModuleConfig } from './merge.ts'

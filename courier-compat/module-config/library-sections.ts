@@ -5,7 +5,7 @@
  * Pure: no clock, socket, file or logger.
  * Source: spec pythonfilter 3.1, 3.2, 3.5 and 4.5.
  */
-import type { SettingsOf } from '../setting-value.ts'
+import type { SettingsOf } from '../setting/value.ts'
 import type { SettingSchemas } from '../setting.ts'
 import { filterSettings } from './filter-settings.ts'
 import type { ModuleConfig } from './merge.ts'

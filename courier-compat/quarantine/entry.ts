@@ -5,7 +5,7 @@
  */
 import { isMessageFile } from './names.ts'
 
-/** A recipient that the message was kept from. Texts as `control-text.ts` writes them. */
+/** A recipient that the message was kept from. Texts as `control/text.ts` writes them. */
 export interface KeptRecipient {
   readonly address: string
   readonly original: string

@@ -6,7 +6,7 @@
  * Source: spec pythonfilter 3.2; spec reliability P1, P2, R04, R14, R48, R50.
  */
 import { changeRecipients, getControlData, readRecipients, type ControlRecipient } from '../control.ts'
-import { readControlFile } from '../control-file.ts'
+import { readControlFile } from '../control/file.ts'
 import { codeOf } from '../text-file.ts'
 import { bodySha256Of, copyMessage, type CopiedMessage } from './copy.ts'
 import { formatEntry, maxControlsOctets, summaryOf, type EntryRecord, type KeptRecipient } from './entry.ts'

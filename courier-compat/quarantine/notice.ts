@@ -5,7 +5,7 @@
  * Source: spec pythonfilter 3.2 (what a notice tells), its "Successor" line; RFC 3834 (Auto-Submitted, null sender);
  *         RFC 5322 3.3 (dates); RFC 2045 6.7, 6.8.
  */
-import { fieldBytes } from '../header-value.ts'
+import { fieldBytes } from '../header/value.ts'
 import type { EntrySummary } from './entry.ts'
 import { markField } from './mark.ts'
 import { oneLine } from './plain-text.ts'

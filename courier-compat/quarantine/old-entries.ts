@@ -4,10 +4,10 @@
  * They are read, released and removed, never written: pythonfilter's own tool can still be used on them.
  * Source: spec pythonfilter 3.2.
  */
-import { parseControl, recipientsOf, valuesOf, type ControlRecords } from '../control-records.ts'
-import { textOf } from '../control-text.ts'
-import { readHeaderOf } from '../header-file.ts'
-import { fieldsNamed } from '../header-section.ts'
+import { parseControl, recipientsOf, valuesOf, type ControlRecords } from '../control/records.ts'
+import { textOf } from '../control/text.ts'
+import { readHeaderOf } from '../header/file.ts'
+import { fieldsNamed } from '../header/section.ts'
 import { maxControlsOctets, type EntrySummary, type KeptRecipient } from './entry.ts'
 import type { Folder } from './folder.ts'
 import { isOldId, namedFile } from './names.ts'

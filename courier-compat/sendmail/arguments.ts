@@ -4,7 +4,7 @@
  * Pure: no clock, socket, file or logger.
  * Source: spec courier 7.1 (options); RFC 3461 4.1, 4.3, 4.4 (NOTIFY, RET, ENVID).
  */
-import { bytesOf } from '../control-text.ts'
+import { bytesOf } from '../control/text.ts'
 import { quoted } from '../quoted.ts'
 
 /** When, and with how much of the message, the sender is told what became of it. */

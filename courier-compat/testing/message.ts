@@ -4,7 +4,7 @@
  * Pure: no clock, socket, file or logger. The same parts always make the same message.
  * Source: RFC 5322; RFC 2045 6.7 (quoted-printable) and 6.8 (base64); RFC 2046 5.1 (multipart); RFC 2231 (file names).
  */
-import { fieldBytes } from '../header-value.ts'
+import { fieldBytes } from '../header/value.ts'
 
 /** How a part's octets go out. */
 export type TransferEncoding = '7bit' | '8bit' | 'quoted-printable' | 'base64'

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { envelopeRecords, type SpoolEnvelope } from '../envelope-records.ts'
+import { envelopeRecords, type SpoolEnvelope } from '../control/envelope.ts'
 
 /** The envelope of a test's message; everything has a default. */
 export type TestEnvelope = Partial<Omit<SpoolEnvelope, 'queueId'>>

@@ -5,7 +5,7 @@
  * Pure. It is no wall: a filter that means to tell its secrets can.
  */
 import type { DoFilter } from '../../courier-compat/filter.ts'
-import { isSecret } from '../../courier-compat/setting-text.ts'
+import { isSecret } from '../../courier-compat/setting/text.ts'
 import type { SettingSchemas, SettingValue } from '../../courier-compat/setting.ts'
 
 /** Puts `(secret)` in the place of every secret in a text. */

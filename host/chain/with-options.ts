@@ -5,7 +5,7 @@
  */
 import type { OnError } from '../../courier-compat/filter.ts'
 import { quotedUnlessSecret } from '../../courier-compat/secret-name.ts'
-import { checkSetting } from '../../courier-compat/setting-value.ts'
+import { checkSetting } from '../../courier-compat/setting/value.ts'
 import type { SettingSchema, SettingSchemas, SettingValue } from '../../courier-compat/setting.ts'
 import { cureOf, keywords, order, remark } from './list-words.ts'
 import type { Remark } from './list-words.ts'

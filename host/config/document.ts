@@ -3,7 +3,7 @@
  *
  * Pure: no clock, socket, file or logger.
  */
-import { describeType, writeDefault } from '../../courier-compat/setting-text.ts'
+import { describeType, writeDefault } from '../../courier-compat/setting/text.ts'
 import type { SettingSchemas } from '../../courier-compat/setting.ts'
 
 /** Markdown: a heading and a table for each section. */

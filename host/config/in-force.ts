@@ -1,5 +1,5 @@
 /** The settings of a running host in words, and which of them only a restart changes. Pure. */
-import { writeDefault, writeValue } from '../../courier-compat/setting-text.ts'
+import { writeDefault, writeValue } from '../../courier-compat/setting/text.ts'
 import { hostSettingList, type HostSettings } from './settings.ts'
 
 /** One setting as it is in force. */

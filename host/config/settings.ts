@@ -6,8 +6,8 @@
 import { messageLimitSettings } from '../../courier-compat/message/limits.ts'
 import { didYouMean } from '../../courier-compat/near-match.ts'
 import { quoted } from '../../courier-compat/quoted.ts'
-import { checkSettings } from '../../courier-compat/setting-value.ts'
-import type { SettingOf } from '../../courier-compat/setting-value.ts'
+import { checkSettings } from '../../courier-compat/setting/value.ts'
+import type { SettingOf } from '../../courier-compat/setting/value.ts'
 import type { SettingSchema, SettingSchemas, SettingValue } from '../../courier-compat/setting.ts'
 import { isLocalAddress, parseListenAddress } from './listen-address.ts'
 

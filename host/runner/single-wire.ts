@@ -8,7 +8,7 @@ import type { Described, DescribePlaces } from '../chain/describe.ts'
 import { isLine } from '../chain/module-shape.ts'
 import type { Named } from '../chain/module-file.ts'
 import { lineOptions } from '../chain/with-options.ts'
-import { schemaProblems } from '../../courier-compat/setting-declaration.ts'
+import { schemaProblems } from '../../courier-compat/setting/declaration.ts'
 import type { SettingSchemas } from '../../courier-compat/setting.ts'
 import { isRecord, readLoadProblems, type LineUp } from './wire.ts'
 

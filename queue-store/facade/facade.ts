@@ -19,7 +19,7 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fieldsNamed, type HeaderSection } from '../../courier-compat/header-section.ts'
+import { fieldsNamed, type HeaderSection } from '../../courier-compat/header/section.ts'
 import { numberOf } from '../core.ts'
 import { openDepot, type OpenedDepot } from '../depot.ts'
 import type { Added, Content, Delivery, Entry, NewEntry, Queue, StoredMessage } from '../depot-types.ts'

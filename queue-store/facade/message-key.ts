@@ -6,7 +6,7 @@
 import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { canonical, parseAddressList } from '../../courier-compat/addresses.ts'
-import { fieldsNamed, type HeaderSection } from '../../courier-compat/header-section.ts'
+import { fieldsNamed, type HeaderSection } from '../../courier-compat/header/section.ts'
 import type { Content, StoredMessage } from '../depot-types.ts'
 import { digestOf } from '../keys.ts'
 import { readHeader } from '../notices/original.ts'

@@ -7,7 +7,7 @@
  *         [MS-OXCMAIL] 2.1.3.2.20 (X-Auto-Response-Suppress).
  */
 import { canonical, headerAddresses, parseAddress, type Address } from '../../courier-compat/addresses.ts'
-import { fieldsNamed, type HeaderSection } from '../../courier-compat/header-section.ts'
+import { fieldsNamed, type HeaderSection } from '../../courier-compat/header/section.ts'
 import type { Entry, Envelope, Json } from '../depot-types.ts'
 
 /** Why nobody is told. */

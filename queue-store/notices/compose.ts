@@ -6,8 +6,8 @@
  *         (Auto-Submitted), [MS-OXCMAIL] 2.1.3.2.20 (X-Auto-Response-Suppress), RFC 5322 3.3 (dates), RFC 2045 6.7, 6.8.
  */
 import { canonical, formatAddress, needsUtf8, parseAddress, type Address } from '../../courier-compat/addresses.ts'
-import { fieldsNamed, parseHeaderSection } from '../../courier-compat/header-section.ts'
-import { fieldBytes } from '../../courier-compat/header-value.ts'
+import { fieldsNamed, parseHeaderSection } from '../../courier-compat/header/section.ts'
+import { fieldBytes } from '../../courier-compat/header/value.ts'
 import { needsOf, quotedPrintable } from '../../courier-compat/message-edit/transfer-encode.ts'
 import { oneLine } from '../../courier-compat/quarantine/plain-text.ts'
 import type { Original } from './original.ts'

@@ -8,7 +8,7 @@
  * Source: spec postoffice 14.
  */
 import { canonical, parseAddressList, type Address } from '../../courier-compat/addresses.ts'
-import { fieldsNamed, type HeaderSection } from '../../courier-compat/header-section.ts'
+import { fieldsNamed, type HeaderSection } from '../../courier-compat/header/section.ts'
 import type { OpenedDepot } from '../depot.ts'
 import type { Entry, StoredMessage } from '../depot-types.ts'
 import { DepotError } from '../errors.ts'

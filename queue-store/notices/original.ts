@@ -5,7 +5,7 @@ import {
   fieldsNamed,
   parseHeaderSection,
   type HeaderSection,
-} from '../../courier-compat/header-section.ts'
+} from '../../courier-compat/header/section.ts'
 import { decodedLine, oneLine } from '../../courier-compat/quarantine/plain-text.ts'
 import type { Envelope, StoredMessage } from '../depot-types.ts'
 

@@ -18,8 +18,8 @@ import {
   sameAddress,
 } from '../../courier-compat/addresses.ts'
 import type { RefusalReason, RefusalWeight } from '../../courier-compat/addresses.ts'
-import { fieldBytes } from '../../courier-compat/header-value.ts'
-import { parseHeaderSection } from '../../courier-compat/header-section.ts'
+import { fieldBytes } from '../../courier-compat/header/value.ts'
+import { parseHeaderSection } from '../../courier-compat/header/section.ts'
 
 /** All addresses of a list in their canonical form, or the reason for a refusal. */
 function read(input: string | Uint8Array): string {

@@ -26,9 +26,9 @@ import {
   recipientTriple,
   recipientsOf,
   valuesOf,
-} from '../../courier-compat/control-records.ts'
-import { factsOfRecords, parseControlFacts } from '../../courier-compat/control-facts.ts'
-import { bytesOf, textOf } from '../../courier-compat/control-text.ts'
+} from '../../courier-compat/control/records.ts'
+import { factsOfRecords, parseControlFacts } from '../../courier-compat/control/facts.ts'
+import { bytesOf, textOf } from '../../courier-compat/control/text.ts'
 import { makePair, type PairOptions, type PairRecipient } from '../helpers/pair.ts'
 
 const {

@@ -10,7 +10,7 @@ import {
   headerLimits,
   parseHeaderSection,
   type HeaderSection,
-} from '../../courier-compat/header-section.ts'
+} from '../../courier-compat/header/section.ts'
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
 const raws = (section: HeaderSection): string => section.lines.map(({ raw }) => raw.toString('latin1')).join('')

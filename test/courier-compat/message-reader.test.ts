@@ -11,7 +11,7 @@ import { octetFacts } from '../../courier-compat/message/octet-facts.ts'
 import { readMessage, readMessageBytes } from '../../courier-compat/message/reader.ts'
 import type { MessageReading, Part, ReadingLimits } from '../../courier-compat/message/reading.ts'
 import { StructureScanner } from '../../courier-compat/message/structure.ts'
-import { checkSetting } from '../../courier-compat/setting-value.ts'
+import { checkSetting } from '../../courier-compat/setting/value.ts'
 import { writeBigMessage, type BigMessage } from '../helpers/big-messages.ts'
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')

@@ -20,7 +20,7 @@ import type { ModuleProblem } from '../../courier-compat/module-config/problem.t
 import { moduleConfigPaths, readModuleConfig } from '../../courier-compat/module-config/read.ts'
 import { settingFromPython } from '../../courier-compat/module-config/typed.ts'
 import { evaluatePython } from '../../courier-compat/python-value/evaluate.ts'
-import { schemaProblems } from '../../courier-compat/setting-declaration.ts'
+import { schemaProblems } from '../../courier-compat/setting/declaration.ts'
 import type { SettingSchema, SettingSchemas } from '../../courier-compat/setting.ts'
 
 const told = (problems: readonly ModuleProblem[]): string[] => problems.map(tellModuleProblem)

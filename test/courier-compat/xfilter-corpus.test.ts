@@ -2,7 +2,7 @@
 import { existsSync, globSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { parseHeaderSection } from '../../courier-compat/header-section.ts'
+import { parseHeaderSection } from '../../courier-compat/header/section.ts'
 import { keptOriginalPath } from '../../courier-compat/kept-original.ts'
 import { EditRefused } from '../../courier-compat/message-edit/refusal.ts'
 import { readMessageBytes } from '../../courier-compat/message/reader.ts'

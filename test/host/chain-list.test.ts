@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
-import { schemaProblems } from '../../courier-compat/setting-declaration.ts'
+import { schemaProblems } from '../../courier-compat/setting/declaration.ts'
 import { listLimits, parseList } from '../../host/chain/list.ts'
 import { lineOptions } from '../../host/chain/with-options.ts'
 import { formatProblem } from '../../host/problem.ts'

@@ -21,7 +21,7 @@ import { createRequestReader } from '../../host/doors/courierfilter/request.ts'
 import { identityOf, keptOriginalPath, markEdits, undoEdits, type Pair } from '../../host/edits.ts'
 import { openPair, openSpool, PairRefused, type OpenedPair } from '../../host/pair.ts'
 import { systemFiles, type Files } from '../../host/platform/files.ts'
-import type { SpoolEnvelope } from '../../courier-compat/envelope-records.ts'
+import type { SpoolEnvelope } from '../../courier-compat/control/envelope.ts'
 import { writePair } from '../../host/spool.ts'
 import { makePair } from '../helpers/pair.ts'
 

@@ -1,5 +1,5 @@
 /** What was sent, read as its recipient's program reads it. */
-import { fieldsNamed } from '../../courier-compat/header-section.ts'
+import { fieldsNamed } from '../../courier-compat/header/section.ts'
 import { readMessageBytes } from '../../courier-compat/message/reader.ts'
 import type { Part } from '../../courier-compat/message/reading.ts'
 import type { OutgoingMail, Send } from '../../queue-store/notices/outgoing.ts'

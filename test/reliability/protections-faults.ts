@@ -51,12 +51,12 @@ export const faultProtections: Readonly<Record<string, Protection>> = {
   },
   // R48: links in the spool.
   'control files are opened without following links': {
-    file: 'courier-compat/control-file.ts',
+    file: 'courier-compat/control/file.ts',
     find: 'const guarded = constants.O_NOFOLLOW | constants.O_NONBLOCK',
     instead: 'const guarded = constants.O_NONBLOCK',
   },
   'a control file has one name': {
-    file: 'courier-compat/control-file.ts',
+    file: 'courier-compat/control/file.ts',
     find: 'if (stat.nlink !== 1)',
     instead: 'if (false)',
   },

@@ -36,12 +36,12 @@ export const messageProtections: Readonly<Record<string, Protection>> = {
     instead: 'if (false) {',
   },
   'a header field has a limit': {
-    file: 'courier-compat/header-section.ts',
+    file: 'courier-compat/header/section.ts',
     find: "else if (next - start > limits.fieldOctets) overLimit = 'fieldOctets'",
     instead: '',
   },
   'the fields of a section have a limit': {
-    file: 'courier-compat/header-section.ts',
+    file: 'courier-compat/header/section.ts',
     find: "else if (lines.length === limits.lines) overLimit = 'lines'",
     instead: '',
   },
@@ -119,7 +119,7 @@ export const messageProtections: Readonly<Record<string, Protection>> = {
     instead: '',
   },
   'fields keep their octets': {
-    file: 'courier-compat/header-edit.ts',
+    file: 'courier-compat/header/edit.ts',
     find: 'pieces.push(raw)',
     instead: 'pieces.push(Buffer.from(raw.toString()))',
   },
@@ -197,22 +197,22 @@ export const messageProtections: Readonly<Record<string, Protection>> = {
   },
   // R41: forged fields of our own.
   'all fields of a name are removed': {
-    file: 'courier-compat/header-edit.ts',
+    file: 'courier-compat/header/edit.ts',
     find: 'at === undefined ? found : [found.at(at)]',
     instead: '[found.at(at ?? 0)]',
   },
   'a field is found in any letter case': {
-    file: 'courier-compat/header-section.ts',
+    file: 'courier-compat/header/section.ts',
     find: 'field.name.toLowerCase() === wanted',
     instead: 'field.name === name',
   },
   'a field with a blank before its colon is a field': {
-    file: 'courier-compat/header-section.ts',
+    file: 'courier-compat/header/section.ts',
     find: 'while (isBlank(raw[at])) at++',
     instead: '',
   },
   'a field goes by itself and not by its number': {
-    file: 'courier-compat/header-edit.ts',
+    file: 'courier-compat/header/edit.ts',
     find: 'lines = lines.filter((line) => !gone.has(line))',
     instead: 'for (const line of [...gone].map((each) => lines.indexOf(each as HeaderLine))) lines.splice(line, 1)',
   },

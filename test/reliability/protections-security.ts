@@ -5,12 +5,12 @@ import type { Protection } from './protection.ts'
 export const securityProtections: Readonly<Record<string, Protection>> = {
   // R64: secrets stay where they were written.
   'a secret is told as set': {
-    file: 'courier-compat/setting-text.ts',
+    file: 'courier-compat/setting/text.ts',
     find: "if (isSecret(schema) && value !== '') return '(set)'\n",
     instead: '',
   },
   'a secret with a mistake in it is not shown': {
-    file: 'courier-compat/setting-value.ts',
+    file: 'courier-compat/setting/value.ts',
     find: "return checkText(raw, schema.secret === true ? 'its value' : shown(raw))",
     instead: 'return checkText(raw, shown(raw))',
   },

@@ -1,5 +1,5 @@
 /** `nodefilter config show`: the settings in force, and where each was written. */
-import { describeType, isSecret, writeDefault, writeValue } from '../../../courier-compat/setting-text.ts'
+import { describeType, isSecret, writeDefault, writeValue } from '../../../courier-compat/setting/text.ts'
 import { didYouMean } from '../../../courier-compat/near-match.ts'
 import type { SettingSchema, SettingValue } from '../../../courier-compat/setting.ts'
 import type { Configuration, Place } from '../../config/read.ts'

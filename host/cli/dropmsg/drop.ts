@@ -9,7 +9,7 @@
  */
 import { fstatSync, fsyncSync, writeSync } from 'node:fs'
 import { parseControlFacts } from '../../../courier-compat/control.ts'
-import { changeBytes, parseControl, recipientsOf } from '../../../courier-compat/control-records.ts'
+import { changeBytes, parseControl, recipientsOf } from '../../../courier-compat/control/records.ts'
 import { keepMessage } from './kept.ts'
 import { withQueuedControl, type QueuedPaths } from './queue.ts'
 

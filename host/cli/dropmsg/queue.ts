@@ -6,7 +6,7 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { opendir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { maxControlOctets, readOctets } from '../../../courier-compat/control-file.ts'
+import { maxControlOctets, readOctets } from '../../../courier-compat/control/file.ts'
 import { codeOf } from '../../../courier-compat/text-file.ts'
 
 /** Where a message's two files are. */

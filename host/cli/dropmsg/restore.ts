@@ -4,8 +4,8 @@
  * Source: spec courier 7.1 (`sendmail`), 4.4 (`N`, `e` and `t` records).
  */
 import { appendFileSync, readFileSync, rmSync } from 'node:fs'
-import { completion, parseControl, recipientsOf, valuesOf } from '../../../courier-compat/control-records.ts'
-import { textOf } from '../../../courier-compat/control-text.ts'
+import { completion, parseControl, recipientsOf, valuesOf } from '../../../courier-compat/control/records.ts'
+import { textOf } from '../../../courier-compat/control/text.ts'
 import { maxSendmailRecipients, type DsnRequest, type Submission } from '../../../courier-compat/sendmail.ts'
 import { dsnRequestOf } from '../../../courier-compat/sendmail/dsn.ts'
 import { keptMessage } from './kept.ts'

@@ -1,8 +1,8 @@
 /** The settings of one filter in the list as they are in force, and where each was written. Pure. */
 import { filterSettings } from '../../../courier-compat/module-config/filter-settings.ts'
 import { optionsFor, type ModuleConfig } from '../../../courier-compat/module-config/merge.ts'
-import { writeValue } from '../../../courier-compat/setting-text.ts'
-import { currentName } from '../../../courier-compat/setting-value.ts'
+import { writeValue } from '../../../courier-compat/setting/text.ts'
+import { currentName } from '../../../courier-compat/setting/value.ts'
 import type { SettingSchemas, SettingValue } from '../../../courier-compat/setting.ts'
 import type { ChainEntry } from '../../chain/list.ts'
 import type { Problem } from '../../problem.ts'

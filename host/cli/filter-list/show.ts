@@ -1,5 +1,5 @@
 /** Filters as a table, one filter with its settings, or JSON. Pure. */
-import { describeType, writeDefault } from '../../../courier-compat/setting-text.ts'
+import { describeType, writeDefault } from '../../../courier-compat/setting/text.ts'
 import { bundledFilters } from '../../chain/loader.ts'
 import type { LoadProblem } from '../../chain/load-problem.ts'
 import { formatProblem } from '../../problem.ts'

@@ -1,6 +1,6 @@
 /** A message as consumers see it that read the post office's facts from header fields. */
 import { Readable } from 'node:stream'
-import { findHeaderEnd, headerLimits, parseHeaderSection } from '../../../../courier-compat/header-section.ts'
+import { findHeaderEnd, headerLimits, parseHeaderSection } from '../../../../courier-compat/header/section.ts'
 import type { Entry, StoredMessage } from '../../../../queue-store/index.ts'
 import { consumerHeader, type FieldFacts } from '../../consumer-copy.ts'
 import { marks } from '../../facts.ts'

@@ -3,10 +3,10 @@
  *
  * Pure: no clock, socket, file or logger.
  */
-import { quoted } from './quoted.ts'
-import { checkSetting } from './setting-value.ts'
-import type { SettingSchema, SettingTable, SettingValue } from './setting.ts'
-import { formatDuration, formatSize } from './units.ts'
+import { quoted } from '../quoted.ts'
+import { checkSetting } from './value.ts'
+import type { SettingSchema, SettingTable, SettingValue } from '../setting.ts'
+import { formatDuration, formatSize } from '../units.ts'
 
 /** What may be written, in a few words: `duration, 10ms to 10m`; `defer or pass`; `yes or no`. */
 export function describeType(schema: SettingSchema): string {

@@ -6,7 +6,7 @@
  * Source: seed README.developers "A note on control files"; spec courier 4.3 (addresses that are not valid UTF-8).
  */
 import { isUtf8 } from 'node:buffer'
-import { quoted } from './quoted.ts'
+import { quoted } from '../quoted.ts'
 
 /** What the text of bytes that are not valid UTF-8 begins with. */
 export const malformedPrefix = '(malformed utf8):'

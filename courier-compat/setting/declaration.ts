@@ -3,11 +3,11 @@
  *
  * Pure: no clock, socket, file or logger.
  */
-import { didYouMean } from './near-match.ts'
-import { quoted } from './quoted.ts'
-import type { SettingSchema } from './setting.ts'
-import { checkSetting, isTable, shown } from './setting-value.ts'
-import { parseDuration, parseSize } from './units.ts'
+import { didYouMean } from '../near-match.ts'
+import { quoted } from '../quoted.ts'
+import type { SettingSchema } from '../setting.ts'
+import { checkSetting, isTable, shown } from './value.ts'
+import { parseDuration, parseSize } from '../units.ts'
 
 /** What each type of declaration may hold beside `type`, `default` and `text`. */
 const extraProperties: ReadonlyMap<string, readonly string[]> = new Map([

@@ -8,9 +8,9 @@
  */
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { maxRecords, parseControl, recipientsOf, valuesOf, type ControlRecords } from './control-records.ts'
-import { malformedPrefix, textOf } from './control-text.ts'
-import type { Recipient } from './filter.ts'
+import { maxRecords, parseControl, recipientsOf, valuesOf, type ControlRecords } from './records.ts'
+import { malformedPrefix, textOf } from './text.ts'
+import type { Recipient } from '../filter.ts'
 
 /** What the host tells filters of a message, and logs: everything that one reading of the control files gives. */
 export interface ControlFacts {

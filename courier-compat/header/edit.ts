@@ -4,12 +4,12 @@
  * Pure: no clock, socket, file or logger.
  * Source: RFC 5322 2.2; spec pythonfilter 3.3, its "Successor" lines.
  */
-import { fieldsNamed, isField, parseHeaderSection } from './header-section.ts'
-import type { HeaderField, HeaderLine, HeaderSection } from './header-section.ts'
-import { checkName, fieldBytes } from './header-value.ts'
-import type { NewValue, ValueOptions } from './header-value.ts'
+import { fieldsNamed, isField, parseHeaderSection } from './section.ts'
+import type { HeaderField, HeaderLine, HeaderSection } from './section.ts'
+import { checkName, fieldBytes } from './value.ts'
+import type { NewValue, ValueOptions } from './value.ts'
 
-export type { NewValue, ValueOptions } from './header-value.ts'
+export type { NewValue, ValueOptions } from './value.ts'
 
 const lf = 0x0a
 

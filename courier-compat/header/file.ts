@@ -5,9 +5,9 @@
  * piece, which the page cache still has.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs'
-import { findHeaderEnd, headerLimits, parseHeaderSection } from './header-section.ts'
-import type { HeaderLimits, HeaderSection } from './header-section.ts'
-import { identityOf, type FileIdentity } from './kept-original.ts'
+import { findHeaderEnd, headerLimits, parseHeaderSection } from './section.ts'
+import type { HeaderLimits, HeaderSection } from './section.ts'
+import { identityOf, type FileIdentity } from '../kept-original.ts'
 
 /** Holds nearly every real section; the next pieces double. */
 const firstOctets = 8192

@@ -4,10 +4,10 @@
  * Nothing is repaired: a value is right or it is a problem, and all problems are told at once.
  * Pure: no clock, socket, file or logger.
  */
-import { didYouMean } from './near-match.ts'
-import { quoted } from './quoted.ts'
-import type { SettingSchema, SettingSchemas, SettingValue } from './setting.ts'
-import { parseDuration, parseSize } from './units.ts'
+import { didYouMean } from '../near-match.ts'
+import { quoted } from '../quoted.ts'
+import type { SettingSchema, SettingSchemas, SettingValue } from '../setting.ts'
+import { parseDuration, parseSize } from '../units.ts'
 
 /** The value that a declaration gives: `null` only where the default is `null`. */
 export type SettingOf<Schema extends SettingSchema> =

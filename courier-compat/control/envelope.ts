@@ -4,8 +4,8 @@
  * Pure: no clock, socket, file or logger.
  * Source: spec courier 4.4 and 4.5 (records and their order).
  */
-import { recipientTriple } from './control-records.ts'
-import { bytesOf } from './control-text.ts'
+import { recipientTriple } from './records.ts'
+import { bytesOf } from './text.ts'
 
 /** What is written into the control file. */
 export interface SpoolEnvelope {
