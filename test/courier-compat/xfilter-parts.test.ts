@@ -865,10 +865,12 @@ t.test('large messages go through in pieces', async (t) => {
   const before = process.memoryUsage().rss
   let most = 0
   let longestMs = 0
-  let last = performance.now()
+  // Time of the processor: others that want it as well make no turn longer.
+  let last = process.cpuUsage()
   const timer = setInterval(() => {
-    longestMs = Math.max(longestMs, performance.now() - last)
-    last = performance.now()
+    const { user, system } = process.cpuUsage(last)
+    last = process.cpuUsage()
+    longestMs = Math.max(longestMs, (user + system) / 1000)
     most = Math.max(most, process.memoryUsage().rss - before)
   }, 2)
   const xfilter = new XFilter('test', pair.bodyPath, pair.controlPaths)
