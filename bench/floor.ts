@@ -54,22 +54,25 @@ async function measure(): Promise<string> {
       const server = await start()
       const { socketPath, spoolDirectory = spool } = server
       process.stderr.write(`${name}\n`)
-      const requests = makePairs(spoolDirectory, '1 KB').map(requestFor)
-      const rate = async (path: string, concurrency: number, seconds: number): Promise<number> =>
-        (await generator.run({ socketPath: path, requests, concurrency, seconds })).perSecond
-      // The first messages pay for compiling.
-      await rate(socketPath, 8, 2)
-      const cells = [name]
-      for (const concurrency of concurrencies) {
-        const ratios: number[] = []
-        for (let round = 0; round < rounds; round++) {
-          const bareRate = await rate(bareSocket, concurrency, 1)
-          ratios.push((await rate(socketPath, concurrency, 1)) / bareRate)
+      try {
+        const requests = makePairs(spoolDirectory, '1 KB').map(requestFor)
+        const rate = async (path: string, concurrency: number, seconds: number): Promise<number> =>
+          (await generator.run({ socketPath: path, requests, concurrency, seconds })).perSecond
+        // The first messages pay for compiling.
+        await rate(socketPath, 8, 2)
+        const cells = [name]
+        for (const concurrency of concurrencies) {
+          const ratios: number[] = []
+          for (let round = 0; round < rounds; round++) {
+            const bareRate = await rate(bareSocket, concurrency, 1)
+            ratios.push((await rate(socketPath, concurrency, 1)) / bareRate)
+          }
+          cells.push(median(ratios).toFixed(2))
         }
-        cells.push(median(ratios).toFixed(2))
+        rows.push(cells)
+      } finally {
+        await server.stop()
       }
-      rows.push(cells)
-      await server.stop()
     }
     return formatTable(['of a bare server', ...concurrencies.map((count) => `${count} at once`)], rows)
   } finally {
