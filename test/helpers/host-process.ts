@@ -3,7 +3,7 @@
  * `allfilters`, message files below a spool folder. Everything lies in one short temporary folder.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,7 +32,7 @@ export interface Place {
   readonly filters: string
   /** A path in the place. */
   readonly at: (name: string) => string
-  /** Writes `filters.conf`. */
+  /** Writes `filters.conf`, whole in one step: a host that reads it just then meets the old one or the new one. */
   list(...lines: readonly string[]): void
   /** Writes a filter of this test alone. */
   filter(file: string, source: string): void
@@ -48,13 +48,18 @@ export function makePlace(t: Test, ...list: readonly string[]): Place {
   const at = (name: string): string => join(root, name)
   const place: Place = {
     ...{ root, at, config: at('c'), state: at('s'), sockets: at('allfilters'), spool: at('tmp'), filters: at('f') },
-    list: (...lines) => writeFileSync(at('c/filters.conf'), lines.map((line) => `${line}\n`).join('')),
-    filter: (file, source) => writeFileSync(at(`f/${file}`), source),
+    list: (...lines) => replaceFile(at('c/filters.conf'), lines.map((line) => `${line}\n`).join('')),
+    filter: (file, source) => replaceFile(at(`f/${file}`), source),
     pair: (options) => makePair(at('tmp'), options),
   }
   for (const folder of ['c', 'allfilters', 'filters', 'tmp', 'f']) mkdirSync(at(folder), { mode: 0o755 })
   place.list(...list)
   return place
+}
+
+function replaceFile(path: string, content: string): void {
+  writeFileSync(`${path}.new`, content)
+  renameSync(`${path}.new`, path)
 }
 
 /** How a host is started. */
