@@ -33,7 +33,7 @@ export type { FakeAccount, FakeAuthdaemon } from './testing/fake-authdaemon.ts'
 export type { FakeClock } from './testing/fake-clock.ts'
 export type { TestAddition } from './testing/fake-stores.ts'
 export type { FakeSendmail, SentMessage } from './testing/fake-sendmail.ts'
-export type { TestAttachment, TestMessageParts, TransferEncoding } from './testing/message.ts'
+export type { TestAttachment, TestMessageParts, TestEncoding } from './testing/message.ts'
 export type { TestEnvelope, TestPair, WrittenPair } from './testing/pair.ts'
 
 /** A filter's module: `import * as filter from './my_filter.ts'`. */

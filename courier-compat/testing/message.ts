@@ -7,7 +7,7 @@
 import { fieldBytes } from '../header/value.ts'
 
 /** How a part's octets go out. */
-export type TransferEncoding = '7bit' | '8bit' | 'quoted-printable' | 'base64'
+export type TestEncoding = '7bit' | '8bit' | 'quoted-printable' | 'base64'
 
 /** One attachment. */
 export interface TestAttachment {
@@ -19,7 +19,7 @@ export interface TestAttachment {
   readonly content: string | Uint8Array
   readonly disposition?: 'attachment' | 'inline'
   /** Default `base64`, but `8bit` for `message/rfc822`, which may have no other. */
-  readonly encoding?: TransferEncoding
+  readonly encoding?: TestEncoding
 }
 
 /** What a message is made of; everything has a default. */
@@ -37,7 +37,7 @@ export interface TestMessageParts {
   /** Of text and HTML. Default `utf-8`. Text can be given in `utf-8`, `iso-8859-1` and `us-ascii`, in others octets only. */
   readonly charset?: string
   /** Of text and HTML. Default: the plainest that carries them, `7bit` or `quoted-printable`. */
-  readonly encoding?: TransferEncoding
+  readonly encoding?: TestEncoding
 }
 
 /** A part: its own fields, and its octets as they stand in the message. */
@@ -156,7 +156,7 @@ function encodeText(text: string, charset: string): Buffer {
   return Buffer.from(text, name === 'utf-8' ? 'utf8' : 'latin1')
 }
 
-function encodeBody(octets: Buffer, encoding: TransferEncoding): Buffer {
+function encodeBody(octets: Buffer, encoding: TestEncoding): Buffer {
   switch (encoding) {
     case '7bit':
       if (octets.some((octet) => octet > 0x7f)) throw new RangeError('7bit does not carry octets beyond ASCII')

@@ -4,6 +4,7 @@
  * Everything that a stranger chose (addresses, ids, error texts) is escaped, so that one event is one line and a
  * terminal shows it as it is. Source: spec courier 1.5 (what courierlogger does with a line), contracts.md (500 bytes).
  */
+import { asciiJson } from '../../courier-compat/ascii-json.ts'
 
 /** How urgent: `error` a person must act, `warn` a failure was turned into a verdict, `info` a message was settled. */
 export type Level = 'error' | 'warn' | 'info' | 'debug'
@@ -76,10 +77,6 @@ export function escapeText(text: string): string {
 /** As `escapeText`, for an address that stands between `<` and `>`: those in it are escaped as well, so that it ends at its end. */
 export function escapeBracketed(address: string): string {
   return escapeText(address).replace(/[<>]/g, (unit) => (unit === '<' ? '\\u003c' : '\\u003e'))
-}
-
-function asciiJson(value: unknown): string {
-  return JSON.stringify(value).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 function shown(value: string | number | boolean | readonly string[], maxText: number): string {

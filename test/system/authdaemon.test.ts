@@ -2,15 +2,9 @@
 import t from 'tap'
 import { getUserInfo, openAuthdaemon } from '../../courier-compat/authdaemon.ts'
 import { until } from '../helpers/until.ts'
-import {
-  configureCourier,
-  courier,
-  courierObstacle,
-  installCourier,
-  startCourier,
-  stopCourier,
-} from './courier-server.ts'
+import { courier, courierObstacle, startCourier } from './courier-server.ts'
 import { mustRun } from './program.ts'
+import { openBareStage } from './stage.ts'
 
 const obstacle = courierObstacle()
 if (obstacle === null) await suite()
@@ -18,11 +12,9 @@ else t.plan(0, obstacle)
 
 async function suite(): Promise<void> {
   t.setTimeout(240_000)
-  await installCourier()
-  await stopCourier()
-  await configureCourier()
+  const stage = await openBareStage()
   await startCourier()
-  t.teardown(stopCourier)
+  t.teardown(() => stage.close())
   // As on a machine without settings: Courier's own default is not there, and Debian's is asked.
   process.env['NODEFILTER_MODULES'] = ''
   const id = async (option: string): Promise<number> => Number(await mustRun('id', [option, courier.user]))

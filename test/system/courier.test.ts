@@ -3,41 +3,33 @@
  *
  * Each test has a token of its own, in the subject, the sender's address and so in the log.
  */
-import { cpSync, existsSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { until } from '../helpers/until.ts'
-import {
-  awaitEmptyQueue,
-  cleanSpool,
-  configureCourier,
-  courier,
-  courierObstacle,
-  installCourier,
-  setFiltered,
-  startCourier,
-  stopCourier,
-} from './courier-server.ts'
-import { installPackage, type Installation } from './install.ts'
-import { openMaildir } from './maildir.ts'
+import { awaitEmptyQueue, courier, courierObstacle, setFiltered, startCourier } from './courier-server.ts'
+import { type Installation } from './install.ts'
 import { mustRun, runProgram } from './program.ts'
 import { sendMessage, type SmtpReply, type Transaction } from './smtp-client.ts'
 import { openSmtpSink } from './smtp-sink.ts'
 import { openSyslog } from './syslog.ts'
+import { openCourierStage } from './stage.ts'
 
 const alice = (extension = ''): string => `${courier.user}${extension === '' ? '' : `-${extension}`}@${courier.domain}`
 const socket = join(courier.sockets, 'nodefilter')
 const launcher = '/usr/lib/courier/filters/nodefilter'
 const link = join(courier.sysconfdir, 'filters/active/nodefilter')
 
-const filterList = `seen
-whitelist_auth for strict
-strict
-answering
-recipients
-failing with time_limit=2s
-slow
-`
+const list = [
+  'seen',
+  'whitelist_auth for strict',
+  'strict',
+  'answering',
+  'recipients',
+  'failing with time_limit=2s',
+  'slow',
+]
+const configuration = { list, settings: ['[runner]', 'threads = 2', 'blocked_limit = 1s'] }
 
 const obstacle = courierObstacle()
 if (obstacle === null) await suite()
@@ -45,42 +37,19 @@ else t.plan(0, obstacle)
 
 async function suite(): Promise<void> {
   t.setTimeout(240_000)
-  await installCourier()
-  await stopCourier()
-  await configureCourier()
-  const nodefilter = await installPackage()
-  // A run that was cut short leaves it enabled.
-  await nodefilter.run(['courier', 'disable'])
-  cleanSpool()
-  const maildir = openMaildir(courier.maildir)
-  maildir.empty()
+  const stage = await openCourierStage()
+  const { nodefilter, maildir, conf } = stage
   /** Subjects of mail that was refused, and so must never be delivered. */
   const refused: string[] = []
   const log = await openSyslog()
   t.teardown(() => log.close())
   const sink = await openSmtpSink(courier.sinkPort)
   t.teardown(async () => {
-    setFiltered('esmtp')
-    await nodefilter.run(['courier', 'disable'])
-    await stopCourier()
-    cleanSpool()
+    await stage.close()
     await sink.close()
   })
 
-  const conf = (name: string): string => join(nodefilter.configDirectory, name)
-  cpSync(join(import.meta.dirname, 'filters'), nodefilter.filterDirectory, { recursive: true })
-  writeFileSync(conf('filters.conf'), filterList)
-  writeFileSync(
-    conf('nodefilter.conf'),
-    `[host]
-state_dir = ${nodefilter.stateDirectory}
-[runner]
-threads = 2
-blocked_limit = 1s
-[chain]
-filter_path = ${nodefilter.filterDirectory}
-`,
-  )
+  stage.configure(configuration)
   await startCourier()
 
   /** Sends one message from outside. */
@@ -280,7 +249,7 @@ filter_path = ${nodefilter.filterDirectory}
     t.equal(told.severity, 3, 'as an error')
 
     mark = log.mark()
-    writeFileSync(conf('filters.conf'), filterList)
+    stage.configure(configuration)
     process.kill(launcherPid(), 'SIGHUP')
     await log.find(/: reloaded/, mark)
     t.match(await send('mended'), { code: 250 })
@@ -292,7 +261,7 @@ filter_path = ${nodefilter.filterDirectory}
     process.kill(launcherPid(), 'SIGHUP')
     await log.find(/reload-refused/, mark)
     t.match(await send('unmoved', 'reject'), { code: 550 }, 'a host that serves goes on with what it had')
-    writeFileSync(conf('filters.conf'), filterList)
+    stage.configure(configuration)
   })
 
   await t.test('a host that is killed in the middle of a message comes back', async (t) => {

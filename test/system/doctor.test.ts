@@ -6,7 +6,6 @@ import {
   chmodSync,
   chownSync,
   copyFileSync,
-  cpSync,
   existsSync,
   readFileSync,
   readdirSync,
@@ -18,23 +17,13 @@ import {
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { until } from '../helpers/until.ts'
-import {
-  cleanSpool,
-  configureCourier,
-  courier,
-  courierObstacle,
-  installCourier,
-  setFiltered,
-  startCourier,
-  stopCourier,
-} from './courier-server.ts'
-import { installPackage } from './install.ts'
-import { openMaildir } from './maildir.ts'
+import { courier, courierObstacle, startCourier } from './courier-server.ts'
 import { takeInstanceLock, type InstanceLock } from '../../host/instance-lock.ts'
 import { systemFiles } from '../../host/platform/files.ts'
 import { mustRun, plainEnv, runProgram } from './program.ts'
 import { sendMessage } from './smtp-client.ts'
 import { openSyslog } from './syslog.ts'
+import { openCourierStage } from './stage.ts'
 
 const socket = join(courier.sockets, 'nodefilter')
 const launcher = '/usr/lib/courier/filters/nodefilter'
@@ -55,30 +44,17 @@ else t.plan(0, obstacle)
 
 async function suite(): Promise<void> {
   t.setTimeout(240_000)
-  await installCourier()
-  await stopCourier()
-  await configureCourier()
-  const nodefilter = await installPackage()
-  await nodefilter.run(['courier', 'disable'])
-  cleanSpool()
-  const maildir = openMaildir(courier.maildir)
-  maildir.empty()
+  const stage = await openCourierStage()
+  const { nodefilter, conf } = stage
   const log = await openSyslog()
   t.teardown(() => log.close())
   t.teardown(async () => {
-    setFiltered('esmtp')
     rmSync(join(active, 'pythonfilter'), { force: true })
     rmSync('/usr/lib/courier/filters/pythonfilter', { force: true })
-    await nodefilter.run(['courier', 'disable'])
-    await stopCourier()
-    cleanSpool()
+    await stage.close()
   })
 
-  const conf = (name: string): string => join(nodefilter.configDirectory, name)
-  cpSync(join(import.meta.dirname, 'filters'), nodefilter.filterDirectory, { recursive: true })
-  writeFileSync(conf('filters.conf'), 'answering\n')
-  const settings = `[host]\nstate_dir = ${nodefilter.stateDirectory}\n[chain]\nfilter_path = ${nodefilter.filterDirectory}\n`
-  writeFileSync(conf('nodefilter.conf'), settings)
+  stage.configure({ list: ['answering'] })
   await startCourier()
 
   const hear = async (what: string): Promise<number> => {

@@ -6,20 +6,11 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlink
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { until } from '../helpers/until.ts'
-import {
-  cleanSpool,
-  configureCourier,
-  courier,
-  courierObstacle,
-  installCourier,
-  startCourier,
-  stopCourier,
-} from './courier-server.ts'
-import { installPackage } from './install.ts'
-import { openMaildir } from './maildir.ts'
+import { courier, courierObstacle, startCourier } from './courier-server.ts'
 import { mustRun, plainEnv } from './program.ts'
 import { sendMessage, type SmtpReply, type Transaction } from './smtp-client.ts'
 import { openSyslog } from './syslog.ts'
+import { openCourierStage } from './stage.ts'
 
 const listFile = '/etc/pythonfilter.conf'
 const settingsFile = '/etc/pythonfilter-modules.conf'
@@ -38,24 +29,16 @@ else t.plan(0, obstacle)
 
 async function suite(): Promise<void> {
   t.setTimeout(240_000)
-  await installCourier()
-  await stopCourier()
-  await configureCourier()
-  const nodefilter = await installPackage()
-  await nodefilter.run(['courier', 'disable'])
+  const stage = await openCourierStage()
+  const { nodefilter, maildir } = stage
   const removeOld = (): void => {
     for (const path of [listFile, settingsFile, program, link]) rmSync(path, { force: true })
   }
   removeOld()
-  cleanSpool()
-  const maildir = openMaildir(courier.maildir)
-  maildir.empty()
   const log = await openSyslog()
   t.teardown(async () => {
-    await nodefilter.run(['courier', 'disable'])
-    await stopCourier()
+    await stage.close()
     removeOld()
-    cleanSpool()
     await log.close()
   })
   const python = await installPythonfilter(join(nodefilter.top, 'pythonfilter'))

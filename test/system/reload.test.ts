@@ -1,25 +1,15 @@
 /** `nodefilter status`, `reload` and `restart` behind a real Courier, under a stream of mail. */
-import { cpSync, existsSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { HostStatus } from '../../host/control/status.ts'
 import { until } from '../helpers/until.ts'
-import {
-  awaitEmptyQueue,
-  cleanSpool,
-  configureCourier,
-  courier,
-  courierObstacle,
-  installCourier,
-  setFiltered,
-  startCourier,
-  stopCourier,
-} from './courier-server.ts'
-import { installPackage } from './install.ts'
-import { openMaildir, type Maildir } from './maildir.ts'
+import { awaitEmptyQueue, courier, courierObstacle, startCourier } from './courier-server.ts'
+import { type Maildir } from './maildir.ts'
 import { sendMessage } from './smtp-client.ts'
 import { openSmtpSink } from './smtp-sink.ts'
 import { openSyslog } from './syslog.ts'
+import { openCourierStage } from './stage.ts'
 
 const socket = join(courier.sockets, 'nodefilter')
 
@@ -91,41 +81,24 @@ else t.plan(0, obstacle)
 
 async function suite(): Promise<void> {
   t.setTimeout(240_000)
-  await installCourier()
-  await stopCourier()
-  await configureCourier()
-  const nodefilter = await installPackage()
-  await nodefilter.run(['courier', 'disable'])
-  cleanSpool()
-  const maildir = openMaildir(courier.maildir)
-  maildir.empty()
+  const stage = await openCourierStage()
+  const { nodefilter, maildir, conf } = stage
   const log = await openSyslog()
   t.teardown(() => log.close())
   const sink = await openSmtpSink(courier.sinkPort)
   t.teardown(async () => {
-    setFiltered('esmtp')
-    await nodefilter.run(['courier', 'disable'])
-    await stopCourier()
-    cleanSpool()
+    await stage.close()
     await sink.close()
   })
 
-  const conf = (name: string): string => join(nodefilter.configDirectory, name)
   let turn = 0
   const configure = (next: number): void => {
-    writeFileSync(conf('filters.conf'), `seen\nslow\nturning as list-${next}\n`)
+    stage.configure({ list: ['seen', 'slow', `turning as list-${next}`], settings: ['[runner]', 'threads = 2'] })
     writeFileSync(conf('modules.conf'), `[turning]\nturn = 'modules-${next}'\n`)
   }
-  cpSync(join(import.meta.dirname, 'filters'), nodefilter.filterDirectory, { recursive: true })
-  writeFileSync(
-    conf('nodefilter.conf'),
-    `[host]\nstate_dir = ${nodefilter.stateDirectory}\n[runner]\nthreads = 2\n` +
-      `[chain]\nfilter_path = ${nodefilter.filterDirectory}\n`,
-  )
   configure(turn)
   await startCourier()
-  const enabled = await nodefilter.run(['courier', 'enable', '-c', nodefilter.configDirectory])
-  t.equal(enabled.status, 0, enabled.output)
+  await stage.enable()
 
   const command = (...words: readonly string[]) => nodefilter.run([...words, '-c', nodefilter.configDirectory])
   const status = async (): Promise<HostStatus> => JSON.parse((await command('status', '--json')).output) as HostStatus

@@ -7,17 +7,8 @@ import { sendmail, SendmailError } from '../../courier-compat/sendmail.ts'
 import type { CommandIo } from '../../host/cli/command.ts'
 import { dropmsgCommand } from '../../host/cli/dropmsg.ts'
 import { until } from '../helpers/until.ts'
-import {
-  awaitEmptyQueue,
-  cleanSpool,
-  configureCourier,
-  courier,
-  courierObstacle,
-  installCourier,
-  startCourier,
-  stopCourier,
-} from './courier-server.ts'
-import { openMaildir } from './maildir.ts'
+import { awaitEmptyQueue, courier, courierObstacle, startCourier } from './courier-server.ts'
+import { openBareStage } from './stage.ts'
 
 const alice = (extension: string): string => `${courier.user}-${extension}@${courier.domain}`
 const message = (subject: string): Buffer => Buffer.from(`Subject: ${subject}\n\n.\ntext\n`)
@@ -32,18 +23,10 @@ else t.plan(0, obstacle)
 
 async function suite(): Promise<void> {
   t.setTimeout(240_000)
-  await installCourier()
-  await stopCourier()
-  await configureCourier()
-  cleanSpool()
-  const maildir = openMaildir(courier.maildir)
-  maildir.empty()
+  const stage = await openBareStage()
+  const { maildir } = stage
   await startCourier()
-  t.teardown(async () => {
-    await stopCourier()
-    cleanSpool()
-    maildir.empty()
-  })
+  t.teardown(() => stage.close())
 
   await t.test('a submission arrives', async (t) => {
     await sendmail({ sender: '', recipients: [alice('null')], message: message('null') })

@@ -1,25 +1,14 @@
 /** Header edits behind a real Courier: fields added, replaced and removed, and every other octet delivered as it was sent. */
-import { cpSync, existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import {
-  awaitEmptyQueue,
-  cleanSpool,
-  configureCourier,
-  courier,
-  courierObstacle,
-  installCourier,
-  setFiltered,
-  startCourier,
-  stopCourier,
-} from './courier-server.ts'
-import { installPackage } from './install.ts'
-import { openMaildir } from './maildir.ts'
+import { awaitEmptyQueue, courier, courierObstacle, setFiltered } from './courier-server.ts'
 import { mustRun } from './program.ts'
 import { sendMessage, type SmtpReply, type Transaction } from './smtp-client.ts'
 import { openSmtpSink } from './smtp-sink.ts'
 import { until } from '../helpers/until.ts'
 import { openSyslog } from './syslog.ts'
+import { openCourierStage } from './stage.ts'
 
 const alice = (extension: string): string => `${courier.user}-${extension}@${courier.domain}`
 
@@ -69,36 +58,23 @@ else t.plan(0, obstacle)
 
 async function suite(): Promise<void> {
   t.setTimeout(240_000)
-  await installCourier()
-  await stopCourier()
-  await configureCourier()
-  const nodefilter = await installPackage()
-  await nodefilter.run(['courier', 'disable'])
-  cleanSpool()
-  const maildir = openMaildir(courier.maildir)
-  maildir.empty()
+  const stage = await openCourierStage()
+  const { nodefilter, maildir } = stage
   const log = await openSyslog()
   t.teardown(() => log.close())
   const sink = await openSmtpSink(courier.sinkPort)
   t.teardown(async () => {
-    setFiltered('esmtp')
-    await nodefilter.run(['courier', 'disable'])
-    await stopCourier()
-    cleanSpool()
+    await stage.close()
     await sink.close()
   })
-  cpSync(join(import.meta.dirname, 'filters'), nodefilter.filterDirectory, { recursive: true })
-  writeFileSync(
-    join(nodefilter.configDirectory, 'filters.conf'),
-    'editing\nediting as spoiling with on_error=pass\nediting as trial with dry_run=yes\nnoreceivedheaders\n',
-  )
-  writeFileSync(
-    join(nodefilter.configDirectory, 'nodefilter.conf'),
-    `[host]\nstate_dir = ${nodefilter.stateDirectory}\n[chain]\nfilter_path = ${nodefilter.filterDirectory}\n`,
-  )
-  await startCourier()
-  const enabled = await nodefilter.run(['courier', 'enable', '-c', nodefilter.configDirectory])
-  t.equal(enabled.status, 0, enabled.output)
+  await stage.serve({
+    list: [
+      'editing',
+      'editing as spoiling with on_error=pass',
+      'editing as trial with dry_run=yes',
+      'noreceivedheaders',
+    ],
+  })
 
   const messageOf = (form: string, token: string, what: string): string =>
     form.replaceAll('#', token).replace('WHAT', what)
