@@ -338,12 +338,12 @@ testPromise('R36 time grows with the message', linear(Object.keys(series), 1024)
   {
     without: ['an encoded word ends before the next begins'],
     sees: /^encoded words without end: /,
-    check: linear(['encoded words without end'], 1024),
+    check: linear(['encoded words without end'], 256),
   },
   {
     without: ['comments without end are tried once'],
     sees: /^comments without end: /,
-    check: linear(['comments without end'], 1024),
+    check: linear(['comments without end'], 256),
   },
 ])
 
