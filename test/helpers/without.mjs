@@ -43,9 +43,11 @@ registerHooks({
   resolve: (specifier, context, nextResolve) => {
     const resolved = nextResolve(specifier, context)
     const names = namesIn(context.parentURL ?? 'file:///')
-    // The library is shared with the test, unless it is what is tested.
-    const rooms = context.parentURL?.startsWith(`${repository}courier-compat/`) ? ['courier-compat/'] : ['host/']
-    if (names.length === 0 || !rooms.some((room) => resolved.url.startsWith(repository + room))) return resolved
+    if (names.length === 0) return resolved
+    // The library is shared with the test, but for what is changed of it, and unless it is what is tested.
+    const room = context.parentURL?.startsWith(`${repository}courier-compat/`) ? 'courier-compat/' : 'host/'
+    const isChanged = names.some((name) => resolved.url === repository + protections[name]?.file)
+    if (!isChanged && !resolved.url.startsWith(repository + room)) return resolved
     const url = new URL(resolved.url)
     url.searchParams.set('without', names.join(','))
     return { ...resolved, url: url.href }

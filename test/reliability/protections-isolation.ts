@@ -9,11 +9,6 @@ export const isolationProtections: Readonly<Record<string, Protection>> = {
     find: 'if (told < first)',
     instead: 'if (told < 1e9)',
   },
-  'what is printed has no line ends': {
-    file: 'host/observe/line-format.ts',
-    find: 'return JSON.stringify(value).replace(/[^ -~]/g, ',
-    instead: 'return value.replace(/(?!)/g, ',
-  },
   // R30: what filters write to others' descriptors.
   'the key of a question cannot be guessed': {
     file: 'host/runner/lane.ts',

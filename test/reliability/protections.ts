@@ -321,9 +321,9 @@ export const protections: Readonly<Record<string, Protection>> = {
   },
   // R42: text sinks.
   'what is no ASCII is escaped': {
-    file: 'host/observe/line-format.ts',
-    find: 'return JSON.stringify(value).replace(/[^ -~]/g, ',
-    instead: 'return JSON.stringify(value).replace(/(?!)/g, ',
+    file: 'courier-compat/ascii-json.ts',
+    find: '.replace(/[^ -~\\n]/g, escape)',
+    instead: '.replace(/(?!)/g, escape)',
   },
   'a value has quotes': {
     file: 'host/observe/line-format.ts',
