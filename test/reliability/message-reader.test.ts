@@ -334,7 +334,7 @@ function linear(names: readonly string[], count: number): Check {
   }
 }
 
-testPromise('R36 time grows with the message', linear(Object.keys(series), 1024), [
+testPromise('R36 time grows with the message', linear(Object.keys(series), 512), [
   {
     without: ['an encoded word ends before the next begins'],
     sees: /^encoded words without end: /,
