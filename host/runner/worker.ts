@@ -7,12 +7,10 @@
 import { connect, type Socket } from 'node:net'
 import { threadId, type MessagePort } from 'node:worker_threads'
 import { trustConfiguration } from '../../courier-compat/config.ts'
-import type { FilterLog } from '../../courier-compat/filter.ts'
 import { failedOutcome, runChain, type ChainOutcome, type ChainTools } from '../chain/chain.ts'
 import { describeThrown } from '../chain/failure.ts'
 import { isBundled, loadChain, type LoadedChain, type LoadPlan } from '../chain/loader.ts'
 import { editTools, type Pair } from '../edits.ts'
-import { createRateLimit } from '../observe/rate-limit.ts'
 import { systemClock, type Timer } from '../platform/clock.ts'
 import { parseFaults, type Faults } from '../platform/faults.ts'
 import { systemFiles } from '../platform/files.ts'
@@ -22,6 +20,7 @@ import { createFrameReader, encodeFrames } from './frames.ts'
 import { beatIntervalMs, openPulse, type PulseWriter } from './pulse.ts'
 import { paceLooks, watchRealm } from './realm-watch.ts'
 import { registerOwnModules } from './resolve-hook.ts'
+import { createThreadLog } from './thread-log.ts'
 import { installTimerWatch, type TimerWatch } from './timer-watch.ts'
 import { cutOutcome, isRecord, type JobFrame, type LineDown, type LineUp } from './wire.ts'
 
@@ -58,7 +57,8 @@ export default async function serve(task: ThreadTask): Promise<void> {
   // Whoever waits for `broken` hears of it; nobody may be waiting yet.
   broken.catch(() => undefined)
   const up = createUplink(line)
-  const logFor = createThreadLog(up, task.linesPerSecond)
+  const log = createThreadLog((frame) => up.send(frame), task.linesPerSecond, systemClock)
+  const logFor = log.loggerFor
   const port = createLinePort((frame) => up.ask(frame))
   const maps = portMaps(port)
   const down = readDown(line, port)
@@ -93,9 +93,11 @@ export default async function serve(task: ThreadTask): Promise<void> {
   try {
     await Promise.race([serveJobs(down, up, loaded, tools), down.broken, broken])
     await loaded.close((alias, text) => logFor(alias, '').error(text))
+    log.close()
     up.flush()
   } finally {
     beats.stop()
+    log.drop()
     line.destroySoon()
   }
 }
@@ -332,22 +334,5 @@ function createUplink(line: Socket): Uplink {
       if (results.push({ key, outcome }) === 1) setOriginalImmediate(flush)
     },
     flush,
-  }
-}
-
-/** The loggers that filters get: cut, limited in rate, sent up the line. */
-function createThreadLog(up: Uplink, linesPerSecond: number): (alias: string, messageId: string) => FilterLog {
-  const limits = new Map<string, ReturnType<typeof createRateLimit>>()
-  return (alias, messageId) => {
-    const say = (level: 'info' | 'warn' | 'error', text: unknown): void => {
-      let limit = limits.get(alias)
-      if (limit === undefined) limits.set(alias, (limit = createRateLimit(linesPerSecond, () => performance.now())))
-      if (!limit.allow()) return
-      const refused = limit.takeRefused()
-      if (refused > 0)
-        up.send({ type: 'log', level: 'warn', filter: alias, messageId: '', text: `${refused} lines were left out` })
-      up.send({ type: 'log', level, filter: alias, messageId, text: String(text).slice(0, 2000) })
-    }
-    return { info: (text) => say('info', text), warn: (text) => say('warn', text), error: (text) => say('error', text) }
   }
 }

@@ -351,6 +351,10 @@ async function scrape(to: string | number): Promise<ParsedMetrics> {
   return parseMetrics(body, 'openmetrics')
 }
 
+/** As `until`, for what asks the server: beyond so many connections a second it closes them. */
+const untilMetrics = <T>(what: string, probe: () => T | Promise<T>) =>
+  until(what, probe, 10_000, 4000 / metricsLimits.perSecond)
+
 t.test('the values after real messages', async (t) => {
   const list = ['act', 'act as soft with on_error=pass', 'act as dry with dry_run=yes']
   const place = makePlace(t, ...list)
@@ -377,7 +381,11 @@ t.test('the values after real messages', async (t) => {
   place.list('atc')
   t.match(await askHost(join(place.state, 'control.sock'), 'reload'), { answer: { result: { takenOver: false } } })
 
-  const now = await scrape(socket)
+  // The text may be a moment old.
+  const now = await untilMetrics('a text made after the reload', async () => {
+    const parsed = await scrape(socket)
+    return valueOf(parsed, 'nodefilter_reloads_total', { result: 'refused' }) === 1 && parsed
+  })
   const value = (name: string, labels: Readonly<Record<string, string>> = {}): number | undefined =>
     valueOf(now, `nodefilter_${name}`, labels)
   const rows: [name: string, labels: Readonly<Record<string, string>>, want: number][] = [
@@ -429,7 +437,7 @@ t.test('the values after real messages', async (t) => {
   await until('the old runner to be gone', async () => (await statusOf(host)).runners.length === 1)
   const { pid } = (await statusOf(host)).runners[0] ?? {}
   process.kill(pid ?? 0, 'SIGKILL')
-  const later = await until('the next runner', async () => {
+  const later = await untilMetrics('the next runner', async () => {
     const parsed = await scrape(socket)
     const [lost, serving] = ['runners_lost_total', 'threads_serving'].map((name) =>
       valueOf(parsed, `nodefilter_${name}`, { runner: 'main' }),
@@ -473,7 +481,7 @@ t.test('health and readiness, from start to stop', async (t) => {
   const state = async () => {
     const [health, ready] = await Promise.all(['/healthz', '/readyz'].map((path) => get(socket, path)))
     // The text may be a moment old.
-    await until(`metrics that say ${ready?.body}`, async () => {
+    await untilMetrics(`metrics that say ${ready?.body}`, async () => {
       const { samples } = await scrape(socket)
       const { labels } = samples.find(({ name, value }) => name === 'nodefilter_phase' && value === 1) ?? {}
       return ready?.body.startsWith(labels?.['phase'] ?? 'none')
@@ -488,7 +496,7 @@ t.test('health and readiness, from start to stop', async (t) => {
   // Only at a start can a configuration break a host; here its filter is gone when its runner is replaced.
   rmSync(join(place.filters, 'slow.mjs'))
   process.kill((await statusOf(host)).runners[0]?.pid ?? 0, 'SIGKILL')
-  await until('the host to be broken', async () => (await get(socket, '/readyz')).status === 503)
+  await untilMetrics('the host to be broken', async () => (await get(socket, '/readyz')).status === 503)
   t.strictSame(await state(), [...[200, 503, 'broken: no mail is filtered; "nodefilter status" tells why\n']])
 
   place.list('act')

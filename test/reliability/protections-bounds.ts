@@ -68,9 +68,14 @@ export const boundsProtections: Readonly<Record<string, Protection>> = {
   },
   // R30: what filters log (filter-output.test.ts).
   "a filter's log lines are limited in rate": {
-    file: 'host/runner/worker.ts',
-    find: 'if (!limit.allow()) return\n',
-    instead: '',
+    file: 'host/runner/thread-log.ts',
+    find: 'if (!own.limit.allow()) {',
+    instead: 'if (false as boolean) {',
+  },
+  'lines left out are told without another line': {
+    file: 'host/runner/thread-log.ts',
+    find: 'own.timer ??= clock.after(toldAfterMs, ',
+    instead: 'void (',
   },
   // R32: big messages.
   'the host reads no body': {
