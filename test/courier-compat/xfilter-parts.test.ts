@@ -969,7 +969,7 @@ t.test('names of files, and parameters that are changed', async (t) => {
   ]
   const beganMs = performance.now()
   for (const [from, want] of parameters) t.ok(withParameter(from, 'charset', 'utf-8') === want, from.slice(0, 60))
-  t.ok(performance.now() - beganMs < 1000, 'in no time')
+  t.ok(performance.now() - beganMs < 5000, 'in no time')
 })
 
 t.test('a message in memory', async (t) => {

@@ -442,7 +442,7 @@ t.test('whatever a filter does wrong is a failure: never a pass, never an accept
     // A filter that never answers may still change the files: the message goes on without it, on another thread.
     if (kind === 'late') t.match(lenient, { verdict: null, stray: true, rerunWithout: 0 }, `${name}: goes on elsewhere`)
     else t.equal(`${heard(lenient)} ${trailOf(lenient)}`, '554 no by r5 f:failed r5:reject', `${name}: goes on`)
-    t.ok(performance.now() - sinceMs < 1000, `${name}: costs no time`)
+    t.ok(performance.now() - sinceMs < 10_000, `${name}: costs no time`)
   }
 })
 

@@ -406,7 +406,7 @@ t.test('the log’s way out', async (t) => {
   const waitMs = performance.now()
   await text.close(150)
   const took = performance.now() - waitMs
-  t.ok(took > 100 && took < 1500, `closing does not wait for it either (${Math.round(took)} ms of 150)`)
+  t.ok(took > 100 && took < 5000, `closing does not wait for it either (${Math.round(took)} ms of 150)`)
   drain()
   closeSync(filler)
   closeSync(reading)

@@ -270,7 +270,7 @@ if (!seesProcesses) {
       const fromMs = performance.now()
       l.closeInput()
       t.strictSame(await end(l), { code: 0, signal: null })
-      t.ok(performance.now() - fromMs < 1000, 'within a second')
+      t.ok(performance.now() - fromMs < 10_000, 'long before the pause is over')
       await nobody(l)
       t.equal(l.events().length, 1, 'no other host was started')
     })

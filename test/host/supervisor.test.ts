@@ -383,8 +383,8 @@ t.test('a stop does not wait longer than it may for a plan that was replaced', a
   const sinceMs = performance.now()
   const stopped = stage.supervisor.drain(200)
   fresh.end('SIGTERM')
-  await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 3000).unref())])
-  t.ok(performance.now() - sinceMs < 2000, 'its runner is killed when the time is over')
+  await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 10_000).unref())])
+  t.ok(performance.now() - sinceMs < 8000, 'its runner is killed when the time is over')
 })
 
 t.test('the grace of a thread that was ended early does not end the next one in its slot', async (t) => {
