@@ -1,53 +1,47 @@
 /**
- * Time that grows with the length of its input, and no faster: a doubling takes at most 2.5 times as long.
- *
- * Lengths are to be small: a knee comes where what is read no longer fits into a cache, and is no growth of the work.
+ * Time that grows with the length of its input, and no faster: a doubling takes at most 2.5 times as long, in the mean of
+ * five. The mean counts, for where what is made no longer fits into a cache, or outlives a collection of garbage, one
+ * doubling costs three times and the next ones two again: a step, and no growth of the work. What grows by the square comes
+ * to four.
  *
  * Measured is the time of the processor, since other tests run beside; of each length the least of what was measured counts,
  * and what is against the rule is measured anew, so that a collection of garbage does not decide.
  */
 import { setTimeout } from 'node:timers/promises'
 
-/** A step as it was measured. Units: milliseconds. */
+/** A series as it was measured. Units: milliseconds. */
 export interface Doubling {
   readonly isLinear: boolean
   /** What each length took, for the message of a test. */
   readonly text: string
 }
 
+const lengths = [1, 2, 4, 8, 16, 32]
 const mostFactor = 2.5
-/** What grows by the square makes four of two: after some rounds this is no noise. */
+/** After some rounds this is no noise. */
 const noNoiseFactor = 3.2
+/** One round would do for what grows, but not for what does not: a short length that others disturbed hides the growth. */
+const leastRounds = 4
 const mostRounds = 20
 
 /** A measurement is made of as many runs as take so long: what collects garbage falls on all of them alike. */
 const measuredMs = 12
 
-/**
- * Runs `work(count)` and three doublings of it. What takes less than `floorMs` is taken for that.
- */
-export async function timeOfDoublings(
-  work: (count: number) => () => unknown,
-  count: number,
-  floorMs = 0.5,
-): Promise<Doubling> {
-  const steps = [1, 2, 4, 8].map((factor) => ({ run: work(count * factor), leastMs: Infinity }))
-  const growsBy = (factor: number): boolean =>
-    steps.some(({ leastMs }, index) => {
-      const before = steps[index - 1]
-      return before !== undefined && leastMs > Math.max(before.leastMs, floorMs) * factor
-    })
+/** Runs `work(count)` and five doublings of it. */
+export async function timeOfDoublings(work: (count: number) => () => unknown, count: number): Promise<Doubling> {
+  const steps = lengths.map((factor) => ({ run: work(count * factor), leastMs: Infinity }))
+  const meanFactor = (): number => ((steps.at(-1)?.leastMs ?? 0) / (steps[0]?.leastMs ?? 0)) ** (1 / (steps.length - 1))
   // Compiled by then.
-  for (const { run } of steps.slice(0, 2)) await run()
+  for (const { run } of steps.slice(0, 4)) await run()
   for (let round = 0; round < mostRounds; round++) {
     for (const step of steps) if (round === 0 || step.leastMs < 1000) await measure(step)
-    if (!growsBy(mostFactor)) break
-    if (round >= 5 && growsBy(noNoiseFactor)) break
+    if (round + 1 >= leastRounds && meanFactor() <= mostFactor) break
+    if (round >= 5 && meanFactor() > noNoiseFactor) break
     // Others take the caches as well, now and then.
     await setTimeout(50 * round)
   }
   const text = steps.map(({ leastMs }) => leastMs.toFixed(2)).join(', ')
-  return { isLinear: !growsBy(mostFactor), text: `${text} ms for each doubling` }
+  return { isLinear: meanFactor() <= mostFactor, text: `${text} ms for each doubling` }
 }
 
 async function measure(step: { readonly run: () => unknown; leastMs: number }): Promise<void> {
