@@ -12,6 +12,7 @@ import type { PythonReason } from '../../courier-compat/python-value/fault.ts'
 import { Allowance, limits } from '../../courier-compat/python-value/limits.ts'
 import type { PythonValue } from '../../courier-compat/python-value/value.ts'
 import type { SettingSchemas } from '../../courier-compat/setting.ts'
+import { cpuTimeOf } from '../helpers/cpu-time.ts'
 
 /** Prints a value as Python would, near enough to read it back. */
 function repr(value: PythonValue): string {
@@ -665,10 +666,8 @@ void t.test('a long text takes no long time, and overflows no stack', (t) => {
     ['names in a bracket', `[${'x '.repeat(million / 2)}`],
   ]
   for (const [name, text] of texts) {
-    // The processor's time, since other tests may be running. What grows with the square of the length takes minutes.
-    const start = process.cpuUsage()
-    evaluatePython(text)
-    const tookMs = process.cpuUsage(start).user / 1000
+    // What grows with the square of the length takes minutes.
+    const { tookMs } = cpuTimeOf(() => evaluatePython(text))
     t.ok(tookMs < 5000, `${name}: ${Math.round(tookMs)} ms`)
   }
   const allowance = new Allowance()

@@ -14,6 +14,7 @@ import { finishSorting, routeMessage, sortMessage } from '../../filters/postoffi
 import type { Queued, Sorting, SortOptions } from '../../filters/postoffice/sort.ts'
 import { addressesIn, hostMatches, parseHostPattern } from '../../filters/postoffice/to-hostname.ts'
 import type { PostofficeConfiguration } from '../../filters/postoffice/types.ts'
+import { cpuTimeOf, cpuTimeOfAsync } from '../helpers/cpu-time.ts'
 import { fileTimeMs, importCases, importClockMs, messageText, type ImportCase } from './cases-import.ts'
 
 const required = '[post office]\nstore = %(here)s/var\nmaildir = %(here)s/Maildir\n'
@@ -106,9 +107,9 @@ t.test('B15: an expression that takes others exponential time', async (t) => {
   for (const [index, limitMs] of [100, 1000].entries()) {
     const message = texts[index]
     if (message === undefined) continue
-    const began = performance.now()
-    t.equal(told(await sortMessage(message, configuration, createPostMemory(), 0)), 'drop: no queue')
-    t.ok(performance.now() - began < limitMs, `within ${String(limitMs)} ms`)
+    const { result, tookMs } = await cpuTimeOfAsync(() => sortMessage(message, configuration, createPostMemory(), 0))
+    t.equal(told(result), 'drop: no queue')
+    t.ok(tookMs < limitMs, `${tookMs} ms, of ${limitMs}`)
   }
 })
 
@@ -197,11 +198,12 @@ t.test('addresses of fields that cannot be read for certain', (t) => {
     t.equal(found.addresses.map(({ text }) => text).join(' '), addresses, value)
     t.notOk(found.isCertain)
   }
-  const began = performance.now()
-  for (const piece of ['<"\\"', '(', '<@a,', '"<', '<<', 'a@b;', '":,<(', '\\"', '<"(']) {
-    addressesIn({ valueBytes: Buffer.from(`;;${piece.repeat((256 * 1024) / piece.length - 4)}`) })
-  }
-  t.ok(performance.now() - began < 3000, 'a quarter of a megabyte made to be slow is not')
+  const { tookMs } = cpuTimeOf(() => {
+    for (const piece of ['<"\\"', '(', '<@a,', '"<', '<<', 'a@b;', '":,<(', '\\"', '<"(']) {
+      addressesIn({ valueBytes: Buffer.from(`;;${piece.repeat((256 * 1024) / piece.length - 4)}`) })
+    }
+  })
+  t.ok(tookMs < 3000, `a quarter of a megabyte made to be slow is not: ${tookMs} ms`)
   t.end()
 })
 
@@ -521,10 +523,9 @@ t.test('many queues, many hosts, one message', async (t) => {
   const to = names.map((name) => `x@${'a.'.repeat(20)}${name}x`).join(', ')
   const message = stage(t)(simple(`Cc: ${to},\n last@b.host999.example\n`))
   const configuration = configured(queues)
-  const began = performance.now()
-  const sorting = await sortMessage(message, configuration, createPostMemory(), 0)
-  t.equal(told(sorting), 'host999.example')
-  t.ok(performance.now() - began < 1000, 'their addresses are looked up, not compared with each other')
+  const sorted = await cpuTimeOfAsync(() => sortMessage(message, configuration, createPostMemory(), 0))
+  t.equal(told(sorted.result), 'host999.example')
+  t.ok(sorted.tookMs < 1000, `their addresses are looked up, not compared with each other: ${sorted.tookMs} ms`)
   const controller = new AbortController()
   controller.abort(new Error('too late'))
   const { signal } = controller
