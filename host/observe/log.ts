@@ -30,6 +30,16 @@ export interface LogOptions {
   readonly maxBufferOctets: number
 }
 
+/** One way out. */
+interface Sink {
+  write(line: string): void
+  /** Writes what is buffered, now or as soon as it can. */
+  flush(): void
+  /** Resolves when all is written and safe, or cannot be. */
+  flushed(): Promise<void>
+  reopen(): void
+}
+
 const order: Readonly<Record<Level, number>> = { error: 0, warn: 1, info: 2, debug: 3 }
 
 /** Writing in pieces of at most this size is atomic on a pipe (PIPE_BUF), so lines of several writers do not mix. */
@@ -45,8 +55,8 @@ const fileMode = 0o640
 export function openLog(options: LogOptions, clock: Clock): Log {
   let lost = 0
   let told = 0
-  const open = (target: { fd: number } | { dest: string }): sonicBoom.SonicBoom => {
-    const sink = new sonicBoom.SonicBoom({
+  const open = (target: { fd: number } | { dest: string }): Sink => {
+    const writer = new sonicBoom.SonicBoom({
       ...target,
       sync: false,
       maxLength: options.maxBufferOctets,
@@ -55,26 +65,52 @@ export function openLog(options: LogOptions, clock: Clock): Log {
       append: true,
       mode: fileMode,
     })
-    sink.on('drop', () => lost++)
+    let unwritten = 0
+    // While it writes or opens it takes no order to write: for what came meanwhile it is told again.
+    const sendRest = (): void => {
+      if (unwritten > 0) gather()
+    }
+    writer.on('write', (octets: number) => {
+      unwritten -= octets
+      sendRest()
+    })
+    writer.on('ready', sendRest)
+    writer.on('drop', (line: string) => {
+      unwritten -= Buffer.byteLength(line)
+      lost++
+    })
     // A reader that went away or a full disk must not end the host, and changes no verdict.
-    sink.on('error', () => lost++)
-    sink.on('drain', tellLost)
-    return sink
+    writer.on('error', () => lost++)
+    writer.on('drain', tellLost)
+    return {
+      write: (line) => {
+        unwritten += Buffer.byteLength(line)
+        writer.write(line)
+      },
+      flush: () => {
+        if (unwritten > 0) writer.flush()
+      },
+      flushed: () => new Promise((resolve) => writer.flush(() => resolve())),
+      reopen: () => writer.reopen(),
+    }
   }
   const text = options.textDescriptor === null ? null : open({ fd: unblocked(options.textDescriptor) })
-  let json: sonicBoom.SonicBoom | null = null
+  let json: Sink | null = null
   let closed = false
 
   let gathering = false
-  const flush = (): void => {
-    gathering = false
-    text?.flush()
-    json?.flush()
+  function gather(): void {
+    if (gathering) return
+    gathering = true
+    clock.after(gatherMs, () => {
+      gathering = false
+      text?.flush()
+      json?.flush()
+    })
   }
 
   function put(event: LogEvent): void {
-    if (!gathering) clock.after(gatherMs, flush)
-    gathering = true
+    gather()
     text?.write(`${textLine(event)}\n`)
     json?.write(`${jsonLine(event, clock.wallMs())}\n`)
   }
@@ -110,17 +146,10 @@ export function openLog(options: LogOptions, clock: Clock): Log {
       closed = true
       const { promise: late, resolve } = Promise.withResolvers<undefined>()
       const timer = clock.after(limitMs, () => resolve(undefined))
-      await Promise.race([Promise.all([text, json].map(flushed)), late])
+      await Promise.race([Promise.all([text?.flushed(), json?.flushed()]), late])
       timer.cancel()
     },
   }
-}
-
-function flushed(sink: sonicBoom.SonicBoom | null): Promise<void> {
-  return new Promise((resolve) => {
-    if (sink === null) return resolve()
-    sink.flush(() => resolve())
-  })
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { parseReply, replyLimits } from '../../courier-compat/reply.ts'
@@ -33,7 +34,7 @@ import {
 } from '../../host/observe/line-format.ts'
 import { openLog } from '../../host/observe/log.ts'
 import { createRateLimit } from '../../host/observe/rate-limit.ts'
-import { systemClock } from '../../host/platform/clock.ts'
+import { systemClock, type Timer } from '../../host/platform/clock.ts'
 import { makeClock } from '../helpers/fake-clock.ts'
 import { until } from '../helpers/until.ts'
 
@@ -445,6 +446,57 @@ t.test('the log’s way out', async (t) => {
     'where it cannot be opened any more the old one is kept',
   )
   closeSync(textDescriptor)
+})
+
+t.test('a log line that comes while its way out is busy needs no further line', async (t) => {
+  const dir = t.testdir()
+  const event = (name: string): LogEvent => ({ level: 'info', event: name, fields: {} })
+  const options = { level: 'info', textDescriptor: null, jsonFile: null, maxBufferOctets: 65_536 } as const
+
+  // A reader that stops for a while.
+  const fifo = join(dir, 'fifo')
+  spawnSync('mkfifo', [fifo])
+  const ours = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK)
+  const text = openLog({ ...options, textDescriptor: ours }, systemClock)
+  t.throws(
+    () => {
+      for (;;) writeSync(ours, 'x')
+    },
+    { code: 'EAGAIN' },
+  )
+  text.write(event('first'))
+  // Its writer tries the first until there is room.
+  await setTimeout(60)
+  text.write(event('last'))
+  await setTimeout(60)
+  let heard = ''
+  await until('both lines', () => {
+    const chunk = Buffer.alloc(65_536)
+    try {
+      heard += chunk.toString('latin1', 0, readSync(ours, chunk))
+    } catch {
+      // Empty for now.
+    }
+    return heard.endsWith('INFO: first\nINFO: last\n')
+  })
+  await text.close(5000)
+  closeSync(ours)
+
+  const due: (() => void)[] = []
+  const after = (_delayMs: number, action: () => void): Timer => {
+    due.push(action)
+    return { cancel: () => undefined }
+  }
+  const jsonFile = join(dir, 'log.json')
+  const json = openLog({ ...options, jsonFile }, { ...systemClock, after })
+  json.write(event('first'))
+  // Told to write before its file is open.
+  due.pop()?.()
+  await until('a line in the file', () => {
+    due.pop()?.()
+    return existsSync(jsonFile) && readFileSync(jsonFile, 'utf8').endsWith('\n')
+  })
+  await json.close(5000)
 })
 
 t.test('tables', (t) => {

@@ -63,7 +63,7 @@ export const boundsProtections: Readonly<Record<string, Protection>> = {
   },
   'lost log lines are told of': {
     file: 'host/observe/log.ts',
-    find: "    sink.on('drain', tellLost)\n",
+    find: "    writer.on('drain', tellLost)\n",
     instead: '',
   },
   // R30: what filters log (filter-output.test.ts).
