@@ -360,13 +360,19 @@ t.test('a message that is given up, and a process that ends', { skip }, async (t
   t.same(await Promise.all([one.ask('meet'), two.ask('meet')]), ['', ''], 'two threads have one process')
   t.same(pidsIn(await one.ask('pid')), pidsIn(await two.ask('pid')))
 
+  /** A message that the process has begun: one that only waits for it runs in the next. */
+  const holding = async (name: string): Promise<{ readonly answer: Promise<string> }> => {
+    const answer = two.ask([`mark ${at(name)}`, `hold ${at('never')}`])
+    await until('the message to begin', () => existsSync(at(name)))
+    return { answer }
+  }
   const tookMs: number[] = []
   for (const hang of ['hang', 'clutch']) {
     const [before = 0] = pidsIn(await one.ask('pid'))
     const limit = new AbortController()
     const child = at(`child-${hang}`)
+    const beside = await holding(`beside-${hang}`)
     const hung = one.ask([`child ${child}`, `${hang} ${at(hang)}`], { signal: limit.signal })
-    const beside = two.ask(`hold ${at('never')}`)
     await until('the filter to hang', () => existsSync(at(hang)))
     const childPid = Number(
       await until('its child', () => (existsSync(child) ? readFileSync(child, 'utf8') : '') || null),
@@ -384,7 +390,7 @@ t.test('a message that is given up, and a process that ends', { skip }, async (t
     t.notOk(runs(before), `${hang}: and by then its process has ended`)
     t.notOk(runs(childPid), `${hang}: and what that had started`)
     t.match(
-      await beside,
+      await beside.answer,
       /^Error: its Python process is gone: a message was given up/,
       `${hang}: so has what ran beside it`,
     )
@@ -407,13 +413,13 @@ t.test('a message that is given up, and a process that ends', { skip }, async (t
   limit.abort(new Error('late'))
   t.same(pidsIn(await two.ask('pid'))[0], pid, 'a signal after the answer ends nothing')
 
-  const beside = two.ask(`hold ${at('never')}`)
+  const beside = await holding('beside')
   t.equal(
     await one.ask('die 3'),
     'Error: its Python process is gone: it ended with status 3',
     'a process that ends by itself',
   )
-  t.match(await beside, /^Error: its Python process is gone/, 'takes along what runs beside')
+  t.match(await beside.answer, /^Error: its Python process is gone/, 'takes along what runs beside')
   t.equal(await one.ask('say 200 back'), '200 back', 'it is started again')
   await until('the log to tell', () =>
     one.lines.some((line) => /^error: Python process [0-9]+ ended with status 3, with 2 messages in hand$/.test(line)),
