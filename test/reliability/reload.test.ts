@@ -97,14 +97,17 @@ async function startTurn(t: Parameters<Check>[0], without: readonly string[], pe
   return host
 }
 
+/** The first line of the log that no reload brings about. */
+const broken = (host: HostProcess): string | undefined =>
+  host.log.find((line) => / (runs-again|thread-lost|runner-ended|bug) /.test(line))
+
 /** Ends the host: in peace where all went well, else at once. */
 async function finish(host: HostProcess, { seen, expect }: ReturnType<typeof createFindings>) {
-  if (seen.length > 0) {
-    await host.kill()
-    return seen
-  }
-  const again = host.log.find((line) => / (runs-again|thread-lost|runner-ended|bug) /.test(line))
-  expect(again === undefined, `something broke on the way: ${again ?? ''}`)
+  // Also where messages are missed: one that runs again may take longer than they are waited for.
+  const line = broken(host)
+  if (seen.length > 0) await host.kill()
+  expect(line === undefined, `something broke on the way: ${line ?? ''}`)
+  if (seen.length > 0) return seen
   const end = await host.stop()
   expect(end.code === 0, `the host ended with ${JSON.stringify(end)}`)
   return seen
@@ -118,7 +121,7 @@ const soundReloads =
     const host = await startTurn(t, without, 4)
     let turn = 0
     const load = startLoad(host, limitMs, [10, messages], () => turn, expect)
-    for (let next = 1; next <= reloads && seen.length === 0; next++) {
+    for (let next = 1; next <= reloads && seen.length === 0 && broken(host) === undefined; next++) {
       host.place.list(...lineOf(next))
       const result = await reload(host.place)
       expect(result?.takenOver === true, `reload ${next} did not take over: ${JSON.stringify(result)}`)
@@ -132,7 +135,7 @@ const soundReloads =
 const few = (limitMs = patienceMs): Check => soundReloads(5, 100, limitMs)
 testPromise('R69 100 reloads under 1,000 messages: none lost, none refused, none mixed', soundReloads(100, 1000), [
   { without: ['a reload hands over what waits'], sees: /^message [0-9]+ was lost/, check: few(3000) },
-  { without: ['an old runner finishes what it has'], sees: /runs-again/, check: few() },
+  { without: ['an old runner finishes what it has'], sees: /runs-again/, check: soundReloads(40, 100) },
   { without: ['every question has a key of its own'], sees: /^message [0-9]+ was mixed up/, check: few(4000) },
 ])
 
