@@ -7,7 +7,7 @@
 export function cpuTimeOf<Result>(work: () => Result): { readonly result: Result; readonly tookMs: number } {
   const before = process.cpuUsage()
   const result = work()
-  return { result, tookMs: sinceMs(before) }
+  return { result, tookMs: cpuMsSince(before) }
 }
 
 /** The same for work that takes more than one turn; what the process does beside is in it. */
@@ -16,10 +16,11 @@ export async function cpuTimeOfAsync<Result>(
 ): Promise<{ readonly result: Result; readonly tookMs: number }> {
   const before = process.cpuUsage()
   const result = await work()
-  return { result, tookMs: sinceMs(before) }
+  return { result, tookMs: cpuMsSince(before) }
 }
 
-function sinceMs(before: NodeJS.CpuUsage): number {
+/** What the processor gave to this process since `process.cpuUsage()` said `before`. Units: milliseconds. */
+export function cpuMsSince(before: NodeJS.CpuUsage): number {
   // Of both: how the two are told apart is a matter of ticks.
   const { user, system } = process.cpuUsage(before)
   return (user + system) / 1000

@@ -8,6 +8,7 @@
  * and what is against the rule is measured anew, so that a collection of garbage does not decide.
  */
 import { setTimeout } from 'node:timers/promises'
+import { cpuMsSince } from './cpu-time.ts'
 
 /** A series as it was measured. Units: milliseconds. */
 export interface Doubling {
@@ -51,9 +52,7 @@ async function measure(step: { readonly run: () => unknown; leastMs: number }): 
   do {
     await step.run()
     runs++
-    // Of both: how the two are told apart is a matter of ticks.
-    const { user, system } = process.cpuUsage(before)
-    usedMs = (user + system) / 1000
+    usedMs = cpuMsSince(before)
   } while (usedMs < measuredMs)
   step.leastMs = Math.min(step.leastMs, usedMs / runs)
 }

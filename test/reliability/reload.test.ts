@@ -105,9 +105,11 @@ const broken = (host: HostProcess): string | undefined =>
 async function finish(host: HostProcess, { seen, expect }: ReturnType<typeof createFindings>) {
   // Also where messages are missed: one that runs again may take longer than they are waited for.
   const line = broken(host)
-  if (seen.length > 0) await host.kill()
   expect(line === undefined, `something broke on the way: ${line ?? ''}`)
-  if (seen.length > 0) return seen
+  if (seen.length > 0) {
+    await host.kill()
+    return seen
+  }
   const end = await host.stop()
   expect(end.code === 0, `the host ended with ${JSON.stringify(end)}`)
   return seen
